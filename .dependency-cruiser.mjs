@@ -1,0 +1,59 @@
+// Imports run one way: crds <- store <- engine, gateway; crds <- agent-runtime; all of these <- operator <- cli.
+const part = (name) => `^${name}/`;
+const only = (name, allowed, comment) => ({
+  name: `${name}-imports`,
+  comment,
+  severity: 'error',
+  from: { path: part(name) },
+  to: { path: '^(crds|store|engine|gateway|agent-runtime|operator|cli|test|scripts)/', pathNot: `^(${[name, ...allowed].join('|')})/` },
+});
+const pure = '^(engine/src/core/|operator/src/[^/]+/(decide|status)\\.ts$|operator/src/[^/]+/desired/)';
+const test = '\\.test\\.ts$';
+
+export default {
+  forbidden: [
+    only('crds', [], 'crds is the root of the tree'),
+    only('store', ['crds'], 'store knows the kinds alone'),
+    only('engine', ['crds', 'store'], 'engine reaches the world through the store'),
+    only('gateway', ['crds', 'store'], 'gateway must scale without the engine'),
+    only('agent-runtime', ['crds'], 'an agent pod carries no control-plane code'),
+    only('operator', ['crds', 'store', 'engine'], 'operator feeds runs to the engine through the store'),
+    only('cli', ['crds', 'store', 'engine', 'gateway', 'agent-runtime', 'operator'], 'cli wires the roles'),
+    {
+      name: 'crds-zod-alone',
+      comment: 'whoever reads the kinds must not load more than zod',
+      severity: 'error',
+      from: { path: '^crds/src/', pathNot: test },
+      to: { dependencyTypes: ['npm', 'core'], pathNot: 'node_modules/zod/' },
+    },
+    {
+      name: 'pure',
+      comment: 'decisions are functions of their arguments: no client, clock, logger, randomness or node:*',
+      severity: 'error',
+      from: { path: pure, pathNot: test },
+      to: { dependencyTypes: ['core', 'npm'], pathNot: 'node_modules/(@marcbachmann/cel-js|zod|@kubernetes/client-node)/' },
+    },
+    {
+      name: 'kinds-apart',
+      comment: 'kind folders never import each other',
+      severity: 'error',
+      from: { path: '^operator/src/(agent|run|workflow|model|gpu-pool)/' },
+      to: { path: '^operator/src/(agent|run|workflow|model|gpu-pool)/', pathNot: '^operator/src/$1/' },
+    },
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-deep-imports',
+      comment: 'a part is used through its package entry',
+      severity: 'error',
+      from: { path: '^([^/]+)/src/' },
+      to: { path: '^(crds|store|engine|gateway|agent-runtime|operator|cli)/src/', pathNot: ['^$1/src/', '/src/(index|main)\\.ts$'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '(^|/)(dist|\\.cache|\\.cluster)/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default'] },
+  },
+};

@@ -1,0 +1,21 @@
+const project = (displayName, testMatch, more = {}) => ({
+  displayName,
+  testMatch,
+  extensionsToTreatAsEsm: ['.ts'],
+  moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node'],
+  transform: { '\\.ts$': '<rootDir>/scripts/jest-transform.mjs' },
+  modulePathIgnorePatterns: ['<rootDir>/.cache', '<rootDir>/.cluster', '<rootDir>/.tools', '/dist/'],
+  ...more,
+});
+
+export default {
+  // Two cores: a third worker only adds contention.
+  maxWorkers: 2,
+  coverageProvider: 'v8',
+  collectCoverageFrom: ['*/src/**/*.ts', '!**/*.test.ts', '!**/main.ts'],
+  projects: [
+    project('unit', ['<rootDir>/*/src/**/*.test.ts', '<rootDir>/scripts/**/*.test.ts']),
+    project('integration', ['<rootDir>/test/integration/**/*.test.ts', '<rootDir>/test/cluster/control-plane*.test.ts']),
+    project('e2e', ['<rootDir>/test/e2e/**/*.test.ts', '<rootDir>/test/cluster/!(control-plane)*.test.ts']),
+  ],
+};
