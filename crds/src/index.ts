@@ -1,1 +1,10 @@
-export {};
+export * from './meta.ts';
+export * from './common.ts';
+export * from './model.ts';
+export * from './agent.ts';
+export * from './workflow.ts';
+export * from './run.ts';
+export * from './gpu-pool.ts';
+export * from './labels.ts';
+export * from './reasons.ts';
+export * from './step-contract.ts';

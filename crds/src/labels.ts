@@ -1,0 +1,31 @@
+// Labels, annotations and finalizers that Kadre sets. Nothing else of a user's metadata is copied to children.
+export const labels = {
+  /** Which Agent an object belongs to. */
+  agent: 'kadre.dev/agent',
+  /** Which Run, by UID. */
+  run: 'kadre.dev/run',
+  /** Which Run, by name. */
+  runName: 'kadre.dev/run-name',
+  /** Which step, made safe for a label. */
+  step: 'kadre.dev/step',
+  /** Which GpuPool a pod takes devices from. */
+  gpuPool: 'kadre.dev/gpu-pool',
+  managedBy: 'app.kubernetes.io/managed-by',
+  name: 'app.kubernetes.io/name',
+  component: 'app.kubernetes.io/component',
+} as const;
+
+export const MANAGER = 'kadre';
+
+export const annotations = {
+  /** The full id of the step, such as research[2]. */
+  step: 'kadre.dev/step',
+  attempt: 'kadre.dev/attempt',
+  /** Key of the job request in the store. */
+  job: 'kadre.dev/job',
+} as const;
+
+export const finalizers = {
+  /** Keeps a GpuPool while pods of Kadre hold its devices. */
+  gpuPoolInUse: 'kadre.dev/in-use',
+} as const;

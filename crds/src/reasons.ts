@@ -1,0 +1,29 @@
+// Why a step or a run did not succeed. Typed, so that `retry.on` and dashboards can rely on them.
+export const failureReasons = [
+  'AgentNotFound', // the step names an Agent that is not there
+  'AgentUnavailable', // the agent cannot be reached, or its pod died
+  'AgentFailed', // the agent answered that it failed
+  'InvalidOutput', // an answer does not match the output schema
+  'InvalidInput', // the run's input does not match the schema of the workflow
+  'InvalidExpression', // an expression failed on the values it met
+  'ModelNotFound', // the agent names a Model that is not there
+  'ModelFailed', // the provider refused or failed; not worth trying again as it is
+  'ModelUnavailable', // the provider cannot be reached or answers 5xx
+  'RateLimited', // the provider asks to slow down
+  'SecretNotFound', // a Secret or its key is missing
+  'Unauthorized', // a token is missing, wrong or expired; or a provider key is refused
+  'ContainerFailed', // a container ended with an exit code other than 0
+  'JobRejected', // the API server refused the Job
+  'JobLost', // the Job or its pod vanished before it reported an outcome
+  'TimedOut', // an attempt took longer than the step's timeout
+  'Cancelled', // the run was cancelled or deleted
+  'InternalError', // a fault in Kadre
+] as const;
+
+export type FailureReason = (typeof failureReasons)[number];
+
+/** A failure as it is recorded and passed between parts. */
+export interface Failure {
+  reason: FailureReason;
+  message: string;
+}

@@ -1,0 +1,83 @@
+// What the control plane and an agent's pod say to each other. Both sides import this file, so neither can drift.
+import { z } from 'zod';
+import { failureReasons } from './reasons.ts';
+
+/** Environment of every pod that runs the agent-runtime image; the operator sets it, the runtime reads it. */
+export const runtimeEnv = {
+  /** JSON of {@link agentConfig}. */
+  agent: 'KADRE_AGENT',
+  /** Base URL of the gateway, such as http://kadre-gateway.kadre-system.svc */
+  gatewayUrl: 'KADRE_GATEWAY_URL',
+  /** File with the projected ServiceAccount token (audience {@link GATEWAY_AUDIENCE}); the kubelet rotates it. */
+  tokenFile: 'KADRE_TOKEN_FILE',
+  /** The pod's own IP, so that a task can be found again on the replica that holds it. */
+  podIp: 'KADRE_POD_IP',
+  /** The path prefix under which an Ingress exposes the agent; it is taken off before routing. */
+  basePath: 'KADRE_BASE_PATH',
+  /** The address under which callers reach the agent; goes into its A2A card. */
+  publicUrl: 'KADRE_PUBLIC_URL',
+  logLevel: 'KADRE_LOG_LEVEL',
+  /** Only in a step's Job: the token that is good for this step alone. */
+  stepToken: 'KADRE_STEP_TOKEN',
+} as const;
+
+export const GATEWAY_AUDIENCE = 'kadre-gateway';
+export const TOKEN_MOUNT = '/var/run/secrets/kadre';
+export const AGENT_PORT = 8080;
+
+/** Header with the step token, beside `Authorization: Bearer <projected token>`. */
+export const STEP_HEADER = 'kadre-step';
+
+/** Keys in the metadata of A2A messages and tasks. */
+export const a2aMetadata = {
+  stepToken: 'kadre.dev/step-token',
+  /** On a task: base URL of the replica that holds it, such as http://10.1.2.3:8080 */
+  instance: 'kadre.dev/instance',
+  /** On a failed task's status message: a {@link FailureReason}. */
+  reason: 'kadre.dev/reason',
+} as const;
+
+/** Path of the A2A JSON-RPC endpoint on an agent. */
+export const A2A_PATH = '/a2a';
+export const AGENT_CARD_PATH = '/.well-known/agent-card.json';
+
+/** Gateway routes for a step that runs in a Job. */
+export const STEP_PATH = '/v1/step';
+export const STEP_RESULT_PATH = '/v1/step/result';
+
+/** What the agent-runtime must know of an Agent. */
+export const agentConfig = z.object({
+  name: z.string(),
+  namespace: z.string(),
+  description: z.string().optional(),
+  instructions: z.string(),
+  model: z.string(),
+  output: z.object({ schema: z.record(z.string(), z.unknown()) }).optional(),
+  endpoints: z
+    .array(
+      z.object({
+        path: z.string(),
+        input: z.object({ schema: z.record(z.string(), z.unknown()) }).optional(),
+        prompt: z.string(),
+      }),
+    )
+    .default([]),
+});
+export type AgentConfig = z.infer<typeof agentConfig>;
+
+/** GET STEP_PATH: what the step is asked to do. All expressions have been evaluated. */
+export const stepPayload = z.object({
+  run: z.string().describe('UID of the Run.'),
+  step: z.string().describe('Id of the step, such as research[2].'),
+  attempt: z.int(),
+  prompt: z.string().optional(),
+  input: z.unknown().optional(),
+});
+export type StepPayload = z.infer<typeof stepPayload>;
+
+/** POST STEP_RESULT_PATH: how the step ended. The first report counts; later ones are answered 200 and dropped. */
+export const stepOutcome = z.union([
+  z.object({ output: z.unknown() }),
+  z.object({ failure: z.object({ reason: z.enum(failureReasons), message: z.string().max(8192) }) }),
+]);
+export type StepOutcome = z.infer<typeof stepOutcome>;

@@ -1,0 +1,78 @@
+// Workflow: steps, and how they depend on one another.
+import { z } from 'zod';
+import { dnsLabel, duration, envVar, gpuRequest, json, jsonSchema, resources } from './common.ts';
+import { condition, type Resource } from './meta.ts';
+
+const retry = z.object({
+  limit: z.int().min(0).max(100).describe('How many attempts may follow the first.'),
+  backoff: z
+    .object({
+      initial: duration.default('1s').describe('How long to wait before the second attempt.'),
+      factor: z.int().min(1).max(10).default(2).describe('By what the wait grows from attempt to attempt.'),
+      max: duration.default('5m').describe('The longest wait.'),
+    })
+    .optional()
+    .describe('How long to wait between attempts.'),
+  on: z.array(z.string().max(64)).max(16).optional().describe('Only for these reasons, such as RateLimited or TimedOut. Absent: for any.'),
+});
+
+const forEach = z.object({
+  items: json.describe('The list: an expression such as $(input.topics), or a literal list.'),
+  as: z
+    .string()
+    .max(63)
+    .regex(/^[a-z][a-zA-Z0-9_]*$/)
+    .default('item')
+    .describe('The name of the element in expressions; its position is index.'),
+  parallelism: z.int().min(1).max(1000).optional().describe('How many at once. Absent: all.'),
+});
+
+const agentStep = z.object({
+  name: dnsLabel.describe('The Agent to ask.'),
+  prompt: z.string().max(32768).optional().describe('What to ask; $(…) stands for values.'),
+  input: json.optional().describe('Data for the agent: an expression, or a value with expressions inside.'),
+  gpu: gpuRequest.optional().describe('Devices: the step then runs in a Job of its own.'),
+  isolation: z.enum(['job']).optional().describe('job: run the step in a pod of its own even if the agent is served.'),
+});
+
+const containerStep = z.object({
+  image: z.string().min(1).max(512).describe('The image to run.'),
+  command: z.array(z.string().max(8192)).max(64).optional().describe("Instead of the image's entrypoint; $(…) stands for values."),
+  args: z.array(z.string().max(8192)).max(128).optional().describe('Arguments; $(…) stands for values.'),
+  env: z.array(envVar).max(64).optional().describe('Environment variables; $(…) stands for values.'),
+  input: json.optional().describe('Data for the container: it finds it as JSON in the variable KADRE_INPUT.'),
+  resources: resources.optional().describe('What the container needs.'),
+  gpu: gpuRequest.optional().describe('Devices for the container.'),
+});
+
+export const step = z.object({
+  name: dnsLabel.describe('The name of the step, unique in the workflow.'),
+  needs: z.array(dnsLabel).max(100).optional().describe('The steps to wait for. Absent: the step above.'),
+  when: z.string().max(4096).optional().describe('Run the step only if this expression is true.'),
+  forEach: forEach.optional().describe('Run the step once for each element of a list; its output is the list of outputs, in order.'),
+  retry: retry.optional().describe('Try again when the step fails.'),
+  timeout: duration.optional().describe('How long one attempt may take.'),
+  agent: agentStep.optional().describe('Ask an agent.'),
+  container: containerStep.optional().describe('Run a container to its end. What it writes to /dev/termination-log is its output.'),
+});
+
+export const workflowSpec = z.object({
+  description: z.string().max(1024).optional().describe('What the workflow is for, in a sentence.'),
+  input: z.object({ schema: jsonSchema.describe('A JSON Schema.') }).optional().describe('What the input of a run must look like.'),
+  steps: z.array(step).min(1).max(200).describe('The steps; each runs after the one above, unless needs says otherwise.'),
+  output: json.optional().describe('The result of a run: an expression, or a value with expressions inside. Absent: the output of the last step.'),
+});
+
+export const workflowStatus = z.object({
+  observedGeneration: z.int().optional(),
+  steps: z.int().optional().describe('How many steps the workflow has.'),
+  conditions: z.array(condition).optional(),
+});
+
+export type Step = z.infer<typeof step>;
+export type AgentStep = z.infer<typeof agentStep>;
+export type ContainerStep = z.infer<typeof containerStep>;
+export type Retry = z.infer<typeof retry>;
+export type WorkflowSpec = z.infer<typeof workflowSpec>;
+export type WorkflowStatus = z.infer<typeof workflowStatus>;
+export type Workflow = Resource<WorkflowSpec, WorkflowStatus>;
