@@ -1,0 +1,59 @@
+// One role of the control plane in a thread of its own, so that a busy engine cannot starve the gateway, nor either of
+// them the lease.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { pino, type Logger } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { FromRole, RoleData, RoleName, RunningRole, ToRole } from './role-protocol.ts';
+
+/** What a role is given to start with. */
+export interface RoleContext extends Omit<RoleData, 'role'> {
+  logger: Logger;
+  registry: Registry;
+}
+
+export type StartRole = (context: RoleContext) => Promise<RunningRole>;
+
+const HEARTBEAT_MS = 1000;
+
+/** Runs in a worker thread until the supervisor says stop. A failure ends the thread, and with it the process. */
+export async function runRole(starters: Record<RoleName, () => Promise<StartRole>>): Promise<void> {
+  const port = parentPort;
+  if (!port) throw new Error('a role runs in a worker thread');
+  const { role, ...data } = workerData as RoleData;
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const logger = pino({ level: data.config.logLevel, name: 'kadre' }).child({ role });
+  const send = (message: FromRole) => port.postMessage(message);
+
+  const heartbeat = beat(send);
+  const start = await starters[role]();
+  const running = await start({ ...data, logger, registry });
+  send({ type: 'ready' });
+  await stopRequested(port, registry, send);
+  await running.stop();
+  clearInterval(heartbeat);
+  send({ type: 'stopped' });
+  port.close();
+}
+
+function beat(send: (message: FromRole) => void): NodeJS.Timeout {
+  const lag = monitorEventLoopDelay({ resolution: 10 });
+  lag.enable();
+  return setInterval(() => {
+    send({ type: 'heartbeat', lagP99: lag.percentile(99) / 1e6, lagMax: lag.max / 1e6 });
+    lag.reset();
+  }, HEARTBEAT_MS);
+}
+
+function stopRequested(port: MessagePort, registry: Registry, send: (message: FromRole) => void): Promise<void> {
+  return new Promise((resolve) => {
+    port.on('message', (message: ToRole) => {
+      if (message.type === 'stop') resolve();
+      else
+        void registry.getMetricsAsJSON().then((metrics) => {
+          send({ type: 'metrics', id: message.id, metrics });
+        });
+    });
+  });
+}
