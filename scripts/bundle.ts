@@ -1,0 +1,61 @@
+// Bundles the programs that the images start, each into a folder of its own under dist/. What a program imports lazily
+// stays in files of its own, so that a provider's SDK is read only when a model of that provider is called.
+import { rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+export const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+export const programs = {
+  kadre: 'cli/src/main.ts',
+  'agent-runtime': 'agent-runtime/src/main.ts',
+} as const;
+export type Program = keyof typeof programs;
+
+/** Some dependencies are CommonJS and call `require` for Node's own modules, which an ES module does not have. */
+const BANNER =
+  "import{createRequire as kadreCreateRequire}from'node:module';const require=kadreCreateRequire(import.meta.url);";
+
+/**
+ * Bundles `entry` as `main.js` into `outdir`, with all other files beside it: a worker thread may run `main.js` again by
+ * its URL. There are no source maps: they would double the image, and names survive minification.
+ *
+ * @returns the paths that were read, relative to the root
+ * @throws if the entry does not exist or does not bundle
+ */
+export async function bundle(entry: string, outdir: string): Promise<string[]> {
+  await rm(outdir, { recursive: true, force: true });
+  const result = await build({
+    absWorkingDir: ROOT,
+    entryPoints: { main: entry },
+    outdir,
+    bundle: true,
+    splitting: true,
+    chunkNames: '[name]-[hash]',
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    minify: true,
+    keepNames: true,
+    legalComments: 'none',
+    banner: { js: BANNER },
+    define: { 'process.env.NODE_ENV': '"production"' },
+    // Optional native accelerators, which their users do without where they are absent.
+    external: ['bufferutil', 'utf-8-validate'],
+    logLevel: 'error',
+    metafile: true,
+  });
+  return Object.keys(result.metafile.inputs);
+}
+
+async function main(): Promise<void> {
+  for (const [program, entry] of Object.entries(programs)) {
+    const outdir = join(ROOT, 'dist', program);
+    await bundle(entry, outdir);
+    const { size } = await stat(join(outdir, 'main.js'));
+    console.log(`dist/${program}/main.js  ${Math.ceil(size / 1024)} kB`);
+  }
+}
+
+if (import.meta.main) await main();
