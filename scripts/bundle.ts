@@ -1,9 +1,11 @@
-// Bundles the programs that the images start, each into a folder of its own under dist/. What a program imports lazily
+// Bundles the programs that the images start, each into a folder of its own under dist/, with the licences of all that is
+// in it. What a program imports lazily
 // stays in files of its own, so that a provider's SDK is read only when a model of that provider is called.
-import { rm, stat } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { thirdPartyLicenses } from './image/licenses.ts';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -21,10 +23,9 @@ const BANNER =
  * Bundles `entry` as `main.js` into `outdir`, with all other files beside it: a worker thread may run `main.js` again by
  * its URL. There are no source maps: they would double the image, and names survive minification.
  *
- * @returns the paths that were read, relative to the root
  * @throws if the entry does not exist or does not bundle
  */
-export async function bundle(entry: string, outdir: string): Promise<string[]> {
+export async function bundle(entry: string, outdir: string): Promise<void> {
   await rm(outdir, { recursive: true, force: true });
   const result = await build({
     absWorkingDir: ROOT,
@@ -46,7 +47,11 @@ export async function bundle(entry: string, outdir: string): Promise<string[]> {
     logLevel: 'error',
     metafile: true,
   });
-  return Object.keys(result.metafile.inputs);
+  await writeFile(join(outdir, 'package.json'), '{"type":"module"}\n');
+  await writeFile(
+    join(outdir, 'THIRD-PARTY-LICENSES.txt'),
+    await thirdPartyLicenses(ROOT, Object.keys(result.metafile.inputs)),
+  );
 }
 
 async function main(): Promise<void> {

@@ -1,0 +1,28 @@
+# Builds the two images of Kadre with Docker or buildah:
+#   docker build --target kadre -t kadre .
+#   docker build --target agent-runtime -t kadre-agent-runtime .
+# `make image` builds the same two without a container engine; it takes the version of Node from here.
+# The final stages start from nothing: Node, the libraries it is linked to, certificates, and the program. No shell.
+ARG NODE_VERSION=26.10.0
+
+FROM node:${NODE_VERSION}-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN npm ci --loglevel=error \
+ && node scripts/bundle.ts \
+ && node scripts/image/rootfs.ts "$(command -v node)" /rootfs
+
+FROM scratch AS node
+COPY --from=build /rootfs /
+USER 65532:65532
+WORKDIR /app
+ENV PATH=/usr/bin NODE_ENV=production
+ENTRYPOINT ["/usr/bin/node", "/app/main.js"]
+
+FROM node AS agent-runtime
+LABEL org.opencontainers.image.title=kadre-agent-runtime org.opencontainers.image.licenses=Apache-2.0
+COPY --from=build /src/dist/agent-runtime /app
+
+FROM node AS kadre
+LABEL org.opencontainers.image.title=kadre org.opencontainers.image.licenses=Apache-2.0
+COPY --from=build /src/dist/kadre /app

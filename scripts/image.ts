@@ -1,0 +1,99 @@
+// Builds the container images kadre and kadre-agent-runtime, and writes them as archives to .cache/images, which
+// `docker load`, `ctr images import`, `kind load image-archive` and `skopeo copy oci-archive:` all read.
+//
+// No container engine takes part: an image is two tar files and two JSON files. docs/decisions/0007 says why. Both images
+// share the layer that holds Node, so that after a change of code only a few hundred kilobytes are written anew.
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bundle, programs, ROOT, type Program } from './bundle.ts';
+import { fingerprint } from './image/fingerprint.ts';
+import { writeArchive, type ImageConfig } from './image/oci.ts';
+import { nodeLayer } from './image/node-layer.ts';
+import { packLayer } from './image/layer.ts';
+
+const IMAGES = join(ROOT, '.cache', 'images');
+const INDEX = join(IMAGES, 'index.json');
+
+/** One image as `.cache/images/index.json` lists it. */
+interface BuiltImage {
+  program: Program;
+  /** What a pod names. */
+  ref: string;
+  /** Relative to the root of the repository. */
+  archive: string;
+  /** Of the image's manifest. */
+  digest: string;
+  /** What a registry stores and a node pulls. */
+  compressedBytes: number;
+}
+
+interface Index {
+  /** Fingerprint of all that the images are made from. */
+  inputs: string;
+  images: BuiltImage[];
+}
+
+const repositories: Record<Program, string> = { kadre: 'kadre', 'agent-runtime': 'kadre-agent-runtime' };
+
+async function main(): Promise<void> {
+  const inputs = await fingerprint(ROOT);
+  const previous = await readIndex();
+  const fresh = previous?.inputs === inputs && previous.images.every(({ archive }) => existsSync(join(ROOT, archive)));
+  const index = fresh ? previous : await buildAll(inputs);
+  for (const { ref, archive, compressedBytes } of index.images) {
+    console.log(
+      `${ref}  ${(compressedBytes / 1e6).toFixed(1)} MB compressed  ${archive}${fresh ? '  (unchanged)' : ''}`,
+    );
+  }
+}
+
+async function readIndex(): Promise<Index | undefined> {
+  try {
+    return JSON.parse(await readFile(INDEX, 'utf8')) as Index;
+  } catch {
+    return undefined;
+  }
+}
+
+async function buildAll(inputs: string): Promise<Index> {
+  await mkdir(IMAGES, { recursive: true });
+  const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const node = await nodeLayer(ROOT, join(IMAGES, 'node'));
+  const images: BuiltImage[] = [];
+  for (const program of Object.keys(programs) as Program[]) {
+    const tree = join(IMAGES, `${program}-rootfs`);
+    await bundle(programs[program], join(tree, 'app'));
+    const layer = await packLayer(tree, join(IMAGES, `${program}-app.tar.gz`));
+    const ref = `${repositories[program]}:${version}`;
+    const archive = join('.cache', 'images', `${repositories[program]}-${version}.tar`);
+    const built = await writeArchive(
+      join(ROOT, archive),
+      ref,
+      [node, layer],
+      imageConfig(repositories[program], version),
+    );
+    images.push({ program, ref, archive, ...built });
+    await rm(tree, { recursive: true });
+  }
+  const index = { inputs, images };
+  await writeFile(INDEX, `${JSON.stringify(index, null, 2)}\n`);
+  return index;
+}
+
+function imageConfig(title: string, version: string): ImageConfig {
+  return {
+    User: '65532:65532',
+    WorkingDir: '/app',
+    Entrypoint: ['/usr/bin/node', '/app/main.js'],
+    Env: ['PATH=/usr/bin', 'NODE_ENV=production'],
+    Labels: {
+      'org.opencontainers.image.title': title,
+      'org.opencontainers.image.version': version,
+      'org.opencontainers.image.description': 'Kadre, a Kubernetes operator for AI agents',
+      'org.opencontainers.image.licenses': 'Apache-2.0',
+    },
+  };
+}
+
+await main();

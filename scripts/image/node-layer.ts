@@ -1,0 +1,81 @@
+// The layer that both images share, packed once for each version of Node and of the libraries below it.
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { packLayer, type Layer } from './layer.ts';
+import { assemble, piecesFor, type Piece } from './rootfs.ts';
+
+const run = promisify(execFile);
+
+/**
+ * Takes Node from npm's package for this platform, in the version that the Dockerfile names, and libraries and certificates
+ * from this machine.
+ *
+ * @param root of the repository
+ * @param folder keeps the layer from one build to the next
+ * @throws with what to do about it where the machine is not a Linux with glibc
+ */
+export async function nodeLayer(root: string, folder: string): Promise<Layer> {
+  if (process.platform !== 'linux') {
+    throw new Error('`make image` works on Linux. Elsewhere use Docker: docker build --target kadre -t kadre .');
+  }
+  const version = nodeVersion(await readFile(join(root, 'Dockerfile'), 'utf8'));
+  const pieces = await piecesFor(await fetchNode(root, version));
+  const name = join(folder, await fingerprintOf(pieces));
+  const known = await readLayer(`${name}.json`);
+  if (known) return known;
+
+  console.log(`Packing Node ${version} as the layer that both images share ...`);
+  const tree = join(folder, `rootfs.${process.pid}`);
+  try {
+    await assemble(pieces, tree);
+    const layer = await packLayer(tree, `${name}.tar.gz`);
+    await writeFile(`${name}.json`, JSON.stringify(layer));
+    return layer;
+  } finally {
+    await rm(tree, { recursive: true, force: true });
+  }
+}
+
+/** The Dockerfile is the one place that names the version. */
+export function nodeVersion(dockerfile: string): string {
+  const version = /^ARG NODE_VERSION=(\d+\.\d+\.\d+)$/m.exec(dockerfile)?.[1];
+  if (!version) throw new Error('The Dockerfile has no line such as `ARG NODE_VERSION=26.10.0`.');
+  return version;
+}
+
+async function fetchNode(root: string, version: string): Promise<string> {
+  const name = `node-linux-${process.arch}`;
+  const home = join(root, '.cache', 'node', version);
+  const binary = join(home, 'node_modules', name, 'bin', 'node');
+  if (existsSync(binary)) return binary;
+  console.log(`Fetching Node ${version} for the images (about 50 MB, once) ...`);
+  const fresh = `${home}.${process.pid}`;
+  try {
+    await mkdir(fresh, { recursive: true });
+    await run('npm', ['install', '--prefix', fresh, '--no-save', '--loglevel=error', `${name}@${version}`]);
+    await rm(home, { recursive: true, force: true });
+    await rename(fresh, home);
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+  }
+  return binary;
+}
+
+async function fingerprintOf(pieces: Piece[]): Promise<string> {
+  const hash = createHash('sha256').update(await readFile(new URL('./rootfs.ts', import.meta.url)));
+  for (const { path, from } of pieces) hash.update(`${path}\0`).update(await readFile(from));
+  return hash.digest('hex').slice(0, 16);
+}
+
+async function readLayer(description: string): Promise<Layer | undefined> {
+  try {
+    const layer = JSON.parse(await readFile(description, 'utf8')) as Layer;
+    return existsSync(layer.file) ? layer : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,76 @@
+// Assembles what lies below the program in an image: Node, the shared libraries it is linked to, certificates and a user.
+// There is no shell, no package manager and nothing else to run.
+//
+// As a program, for the Dockerfile: node scripts/image/rootfs.ts NODE_BINARY FOLDER
+import { execFile } from 'node:child_process';
+import { constants } from 'node:fs';
+import { access, chmod, copyFile, mkdir, realpath, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** One file of the root file system. */
+export interface Piece {
+  /** Where it lies in the image. */
+  path: string;
+  /** Where it comes from. */
+  from: string;
+}
+
+const USERS = {
+  'etc/passwd': 'root:x:0:0:root:/:/nonexistent\nkadre:x:65532:65532:kadre:/:/nonexistent\n',
+  'etc/group': 'root:x:0:\nkadre:x:65532:\n',
+};
+
+/** @throws with what to do about it where the machine has no glibc or lacks a library */
+export async function piecesFor(node: string): Promise<Piece[]> {
+  const binary = await realpath(node);
+  const pieces = [{ path: '/usr/bin/node', from: binary }, ...(await sharedLibraries(binary))];
+  const optional = [
+    { path: '/etc/ssl/certs/ca-certificates.crt', from: '/etc/ssl/certs/ca-certificates.crt' },
+    { path: '/usr/share/doc/node/LICENSE', from: join(dirname(binary), '..', 'LICENSE') },
+  ];
+  for (const piece of optional) if (await readable(piece.from)) pieces.push(piece);
+  return pieces;
+}
+
+export async function assemble(pieces: Piece[], tree: string): Promise<void> {
+  for (const { path, from } of pieces) {
+    await mkdir(dirname(join(tree, path)), { recursive: true });
+    await copyFile(from, join(tree, path));
+  }
+  const binary = join(tree, 'usr/bin/node');
+  await chmod(binary, 0o755);
+  await run('strip', [binary]).catch(() => {
+    console.error('strip (Debian: binutils) is not here; the image grows by 8 MB.');
+  });
+  for (const [path, text] of Object.entries(USERS)) {
+    await mkdir(dirname(join(tree, path)), { recursive: true });
+    await writeFile(join(tree, path), text);
+  }
+}
+
+async function sharedLibraries(binary: string): Promise<Piece[]> {
+  const { stdout } = await run('ldd', [binary]).catch((error: unknown) => {
+    throw new Error('ldd cannot read the Node binary; a Linux with glibc is needed.', { cause: error });
+  });
+  const missing = /^\s*(\S+) => not found/m.exec(stdout)?.[1];
+  if (missing)
+    throw new Error(`Node needs ${missing}, which is not here. On Debian: apt-get install libatomic1 libstdc++6`);
+  const paths = stdout.split('\n').flatMap((line) => /(?:=> |^\s*)(\/\S+) \(0x/.exec(line)?.[1] ?? []);
+  return Promise.all(paths.map(async (path) => ({ path, from: await realpath(path) })));
+}
+
+function readable(path: string): Promise<boolean> {
+  return access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+if (import.meta.main) {
+  const [node, tree] = process.argv.slice(2);
+  if (!node || !tree) throw new Error('usage: node scripts/image/rootfs.ts NODE_BINARY FOLDER');
+  await assemble(await piecesFor(node), tree);
+}
