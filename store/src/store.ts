@@ -39,7 +39,9 @@ export interface JobRequest {
   /** Milliseconds; the Job's activeDeadlineSeconds. */
   timeoutMs?: number;
   /** What the pod does: a container with all expressions evaluated, or an agent that fetches `payload`. */
-  work: { container: ContainerStep } | { agent: { name: string; gpu?: GpuRequest; payload: StepPayload; stepToken: string } };
+  work:
+    | { container: ContainerStep }
+    | { agent: { name: string; gpu?: GpuRequest; payload: StepPayload; stepToken: string } };
 }
 
 /**
@@ -110,7 +112,8 @@ export interface Store {
   events(uid: string, afterSeq?: number): Promise<StoredEvent[]>;
   /**
    * Appends events, job requests, abandoned jobs and the projection in one transaction; resolves once it is safe on
-   * disk. Throws {@link StaleWriteError} if the log does not end at `expectedSeq`. Concurrent calls share one commit.
+   * disk. Throws {@link StaleWriteError} if the log does not end at `expectedSeq`, or is closed. Concurrent calls share
+   * one commit. A job that is finished already is not abandoned any more.
    */
   append(uid: string, expectedSeq: number, events: NewEvent[], effects?: AppendEffects): Promise<void>;
   /** What the gateway counted for a step's attempt. */
@@ -118,13 +121,16 @@ export interface Store {
 
   // engine → operator
   projection(uid: string): Promise<RunProjection | undefined>;
-  /** Jobs that are not finished, or that are abandoned and not yet cleaned up. */
+  /**
+   * Jobs that are not finished, oldest first. An abandoned one leaves when the operator has deleted the Job and reports
+   * that with `finishJob(key, {failure: {reason: 'Cancelled', …}})`.
+   */
   openJobs(): Promise<JobRecord[]>;
   job(key: string): Promise<JobRecord | undefined>;
   jobsOfRun(uid: string): Promise<JobRecord[]>;
-  /** Idempotent. */
+  /** Idempotent; the first UID is kept. */
   jobCreated(key: string, jobUid: string): Promise<void>;
-  /** The first outcome counts. `false` if there was one already. */
+  /** The first outcome counts. `false` if there was one already, or if nobody asked for such a job. */
   finishJob(key: string, outcome: StepOutcome): Promise<boolean>;
 
   // gateway

@@ -1,0 +1,88 @@
+// The schema, as numbered steps that only go forward. A step that was released is never edited.
+import type { DatabaseSync } from 'node:sqlite';
+import { StoreUnusableError } from '../errors.ts';
+
+const migrations = [
+  `
+  CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    uid TEXT NOT NULL UNIQUE,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    workflow TEXT NOT NULL,
+    input TEXT NOT NULL,
+    cancellation TEXT,
+    closed INTEGER NOT NULL DEFAULT 0,
+    last_seq INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX runs_open ON runs (id) WHERE closed = 0;
+
+  CREATE TABLE events (
+    run INTEGER NOT NULL REFERENCES runs (id),
+    seq INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (run, seq)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE projections (
+    uid TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    body TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    run TEXT NOT NULL,
+    request TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'requested' CHECK (state IN ('requested', 'created', 'finished')),
+    uid TEXT,
+    outcome TEXT,
+    abandoned INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX jobs_open ON jobs (id) WHERE state <> 'finished';
+  CREATE INDEX jobs_of_run ON jobs (run);
+
+  CREATE TABLE usage (
+    id TEXT PRIMARY KEY,
+    at INTEGER NOT NULL,
+    namespace TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    model TEXT NOT NULL,
+    run TEXT,
+    step TEXT,
+    attempt INTEGER,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cost_nano_usd INTEGER
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX usage_of_step ON usage (run, step, attempt) WHERE run IS NOT NULL;
+
+  CREATE TABLE secrets (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+];
+
+/** Brings the schema up to date in one transaction. Several threads may do this at once. */
+export function migrate(db: DatabaseSync): void {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number };
+    if (version > migrations.length) {
+      throw new StoreUnusableError(
+        `the store has schema ${version}, this Kadre knows ${migrations.length}: run the Kadre that wrote it, or a newer one`,
+      );
+    }
+    for (const sql of migrations.slice(version)) db.exec(sql);
+    db.exec(`PRAGMA user_version = ${migrations.length}`);
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}
