@@ -1,94 +1,166 @@
 // Agent: instructions and a model, and how it is served.
 import { z } from 'zod';
-import { dnsLabel, envVar, gpuRequest, jsonSchema, resources } from './common.ts';
-import { condition, type Resource } from './meta.ts';
+import { dnsLabel, envVar, gpuRequest, jsonSchema, objectName, resources } from './common.ts';
+import { listMap, rules } from './markers.ts';
+import { conditions, observedGeneration, type Resource } from './meta.ts';
 
-const endpoint = z.object({
-  path: z
-    .string()
-    .max(253)
-    .regex(/^\/[A-Za-z0-9._~/-]+$/)
-    .describe('Where the endpoint answers POST requests, such as /summarize.'),
-  input: z.object({ schema: jsonSchema.describe('A JSON Schema.') }).optional().describe('What a request must look like.'),
-  prompt: z.string().min(1).max(16384).describe('The prompt; $(request.field) stands for a field of the request.'),
+const endpointPath = z
+  .string()
+  .max(253)
+  .regex(/^\/([A-Za-z0-9._~-]+(\/[A-Za-z0-9._~-]+)*)?$/)
+  .meta(
+    rules(
+      {
+        message:
+          'the agent itself answers /, /health, /healthz, /readyz, /metrics, /generate and all below /v1 and /a2a; choose another path such as /summarize',
+        rule: `!self.matches('^/(health|healthz|readyz|metrics|generate|(a2a|v1)(/.*)?)?$')`,
+      },
+      {
+        message:
+          'no part of the path may begin with a dot: /.well-known belongs to the agent itself, and /. and /.. are resolved on the way',
+        rule: `!self.contains('/.')`,
+      },
+    ),
+  );
+
+const endpoint = z
+  .object({
+    path: endpointPath.describe('Where the endpoint answers POST requests, such as /summarize.'),
+    input: z
+      .object({ schema: jsonSchema.describe('A JSON Schema.') })
+      .optional()
+      .describe('What a request must look like.'),
+    prompt: z.string().min(1).max(16384).describe('The prompt; $(request.field) stands for a field of the request.'),
+  })
+  .describe('One endpoint.');
+
+const gateway = z.object({
+  name: objectName.describe('The name of the Gateway.'),
+  namespace: dnsLabel.optional().describe('Its namespace, if another.'),
+  sectionName: objectName.optional().describe('One listener of the Gateway.'),
 });
 
-const expose = z.object({
-  host: z.string().min(1).max(253).describe('The host name under which the agent answers.'),
-  path: z
-    .string()
-    .max(253)
-    .regex(/^\/[A-Za-z0-9._~/-]*$/)
-    .default('/')
-    .describe('The path under which the agent answers.'),
-  gateway: z
-    .object({
-      name: z.string().min(1).max(253).describe('The name of the Gateway.'),
-      namespace: dnsLabel.optional().describe('Its namespace, if another.'),
-      sectionName: z.string().max(253).optional().describe('One listener of the Gateway.'),
-    })
-    .optional()
-    .describe('Expose through the Gateway API, with an HTTPRoute.'),
-  ingress: z
-    .object({
-      className: z.string().max(253).optional().describe('The IngressClass. Absent: the default of the cluster.'),
-      tls: z
-        .object({
-          secretName: z.string().min(1).max(253).describe('The Secret that holds, or shall hold, the certificate.'),
-          issuer: z.string().max(253).optional().describe('A cert-manager Issuer of this namespace.'),
-          clusterIssuer: z.string().max(253).optional().describe('A cert-manager ClusterIssuer.'),
-        })
-        .optional()
-        .describe('Serve HTTPS.'),
-    })
-    .optional()
-    .describe('Expose through an Ingress.'),
-});
+const tls = z
+  .object({
+    secretName: objectName.describe('The Secret that holds, or shall hold, the certificate.'),
+    issuer: objectName.optional().describe('A cert-manager Issuer of this namespace.'),
+    clusterIssuer: objectName.optional().describe('A cert-manager ClusterIssuer.'),
+  })
+  .meta(
+    rules({
+      message: 'one issuer signs the certificate: keep issuer or clusterIssuer, not both',
+      rule: '!has(self.issuer) || !has(self.clusterIssuer)',
+    }),
+  );
+
+const expose = z
+  .object({
+    host: z
+      .string()
+      .min(1)
+      .max(253)
+      .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/)
+      .describe('The host name under which the agent answers, such as agents.example.com.'),
+    path: z
+      .string()
+      .max(253)
+      .regex(/^\/([A-Za-z0-9_~-][A-Za-z0-9._~-]*(\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*)?$/)
+      .default('/')
+      .describe('The path under which the agent answers, such as /researcher; without a slash at its end.'),
+    gateway: gateway.optional().describe('Expose through the Gateway API, with an HTTPRoute.'),
+    ingress: z
+      .object({
+        className: objectName.optional().describe('The IngressClass. Absent: the default of the cluster.'),
+        tls: tls.optional().describe('Serve HTTPS.'),
+      })
+      .optional()
+      .describe('Expose through an Ingress.'),
+  })
+  .meta(
+    rules({
+      message: 'choose one door: set exactly one of gateway (an HTTPRoute) and ingress (an Ingress)',
+      rule: 'has(self.gateway) != has(self.ingress)',
+    }),
+  );
+
+const autoscaling = z
+  .object({
+    minReplicas: z.int().min(1).max(1000).default(1).describe('Never fewer pods than these.'),
+    maxReplicas: z.int().min(1).max(1000).describe('Never more pods than these.'),
+    targetCpu: z
+      .int()
+      .min(1)
+      .max(100)
+      .default(70)
+      .describe('The CPU utilisation to aim at, in percent of the request.'),
+  })
+  .meta(
+    rules({
+      message: 'minReplicas must not exceed maxReplicas: raise maxReplicas or lower minReplicas',
+      rule: 'self.minReplicas <= self.maxReplicas',
+    }),
+  );
+
+const serving = z
+  .object({
+    replicas: z.int().min(0).max(1000).default(1).describe('How many pods. With autoscaling: 1, or 0 to pause.'),
+    autoscaling: autoscaling.optional().describe('Let a HorizontalPodAutoscaler choose the number of pods.'),
+    endpoints: z
+      .array(endpoint)
+      .max(32)
+      .meta(listMap('path'))
+      .optional()
+      .describe('Further HTTP endpoints, each with a path and a prompt of its own.'),
+    logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('How much the agent logs.'),
+    expose: expose.optional().describe('Make the agent reachable from outside the cluster.'),
+  })
+  .meta(
+    rules({
+      message: 'autoscaling chooses the number of pods; remove replicas or scale autoscaling.maxReplicas',
+      rule: '!has(self.autoscaling) || self.replicas <= 1',
+      fieldPath: '.replicas',
+    }),
+  );
 
 export const agentSpec = z.object({
   description: z.string().max(1024).optional().describe('What the agent is for, in a sentence; part of its A2A card.'),
   instructions: z.string().min(1).max(32768).describe('The system prompt.'),
   model: dnsLabel.describe('The Model of this namespace that answers.'),
-  output: z.object({ schema: jsonSchema.describe('A JSON Schema.') }).optional().describe('What each answer must look like.'),
+  output: z
+    .object({ schema: jsonSchema.describe('A JSON Schema.') })
+    .optional()
+    .describe('What each answer must look like.'),
   runtime: z
     .object({
-      image: z.string().min(1).max(512).optional().describe('The image that runs the agent. Absent: the generic agent-runtime.'),
+      image: z
+        .string()
+        .min(1)
+        .max(512)
+        .regex(/^\S+$/)
+        .optional()
+        .describe('The image that runs the agent. Absent: the generic agent-runtime.'),
       resources: resources.optional().describe('What the container needs.'),
-      env: z.array(envVar).max(64).optional().describe('Further environment variables.'),
+      env: z.array(envVar).max(64).meta(listMap('name')).optional().describe('Further environment variables.'),
       gpu: gpuRequest.optional().describe('Devices for the pod.'),
-      runtimeClassName: z.string().max(253).optional().describe('A RuntimeClass such as gvisor or kata.'),
-      serviceAccountName: z.string().max(253).optional().describe("An existing ServiceAccount. Absent: the agent's own."),
+      runtimeClassName: objectName.optional().describe('A RuntimeClass such as gvisor or kata.'),
+      serviceAccountName: objectName.optional().describe("An existing ServiceAccount. Absent: the agent's own."),
     })
     .optional()
     .describe('How its pods run.'),
-  serving: z
-    .object({
-      replicas: z.int().min(0).max(1000).default(1).describe('How many pods. With autoscaling: 1, or 0 to pause.'),
-      autoscaling: z
-        .object({
-          minReplicas: z.int().min(1).max(1000).default(1).describe('Never fewer pods than these.'),
-          maxReplicas: z.int().min(1).max(1000).describe('Never more pods than these.'),
-          targetCpu: z.int().min(1).max(100).default(70).describe('The CPU utilisation to aim at, in percent of the request.'),
-        })
-        .optional()
-        .describe('Let a HorizontalPodAutoscaler choose the number of pods.'),
-      endpoints: z.array(endpoint).max(32).optional().describe('Further HTTP endpoints, each with a prompt of its own.'),
-      logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('How much the agent logs.'),
-      expose: expose.optional().describe('Make the agent reachable from outside the cluster.'),
-    })
+  serving: serving
     .optional()
     .describe('Keep the agent running behind a Service. Absent: each of its steps runs in a Job.'),
 });
 
 export const agentStatus = z.object({
-  observedGeneration: z.int().optional(),
+  observedGeneration,
   url: z.string().max(2048).optional().describe('Where the agent answers inside the cluster.'),
   externalUrl: z.string().max(2048).optional().describe('Where the agent answers from outside.'),
   card: z.string().max(2048).optional().describe("The address of the agent's A2A card."),
   replicas: z.int().optional().describe('How many pods there are.'),
   readyReplicas: z.int().optional().describe('How many of them are ready.'),
   selector: z.string().max(1024).optional().describe('The label selector of the pods, for the scale subresource.'),
-  conditions: z.array(condition).optional(),
+  conditions,
 });
 
 export type AgentSpec = z.infer<typeof agentSpec>;

@@ -8,3 +8,6 @@ export * from './gpu-pool.ts';
 export * from './labels.ts';
 export * from './reasons.ts';
 export * from './step-contract.ts';
+export * from './kinds.ts';
+export * from './custom-resource-definition.ts';
+export * from './structural.ts';

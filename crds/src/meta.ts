@@ -1,5 +1,6 @@
 // What all kinds share: the group, object metadata and conditions.
 import { z } from 'zod';
+import { listMap } from './markers.ts';
 
 export const GROUP = 'kadre.dev';
 export const VERSION = 'v1alpha1';
@@ -48,5 +49,18 @@ export const condition = z
     observedGeneration: z.int().min(0).optional().describe('The generation of the spec that this condition judges.'),
   })
   .describe('One observed fact about this object.');
+
+/** Fields that every status has. */
+export const observedGeneration = z
+  .int()
+  .optional()
+  .describe('The generation of the spec that this status speaks of; -1 before the operator has seen the object.');
+
+export const conditions = z
+  .array(condition)
+  .max(16)
+  .meta(listMap('type'))
+  .optional()
+  .describe('What is known about the object: Ready, and Reconciling or Stalled as kstatus reads them.');
 
 export type Condition = z.infer<typeof condition>;

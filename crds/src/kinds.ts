@@ -1,0 +1,178 @@
+// The kinds at a glance: how they are called, what `kubectl get` shows, and which schemas they have.
+import type { z } from 'zod';
+import { agentSpec, agentStatus } from './agent.ts';
+import { gpuPoolSpec, gpuPoolStatus } from './gpu-pool.ts';
+import { modelSpec, modelStatus } from './model.ts';
+import { runSpec, runStatus } from './run.ts';
+import type { ValidationRule } from './structural.ts';
+import { workflowSpec, workflowStatus } from './workflow.ts';
+
+/** A column of `kubectl get`. */
+export interface PrinterColumn {
+  name: string;
+  type: 'string' | 'integer' | 'date';
+  jsonPath: string;
+  description: string;
+  /** Shown only by `-o wide`. */
+  wide?: true;
+}
+
+export interface Kind {
+  kind: string;
+  plural: string;
+  singular: string;
+  /** Kadre's own: `agents` and `workflows` belong to other projects, too. */
+  shortNames: string[];
+  scope: 'Namespaced' | 'Cluster';
+  description: string;
+  spec: z.ZodObject;
+  status: z.ZodObject;
+  /** Rules over the whole object; of its metadata, CEL sees the name alone. */
+  rules: ValidationRule[];
+  columns: PrinterColumn[];
+  /** Paths of the scale subresource. */
+  scale?: { specReplicasPath: string; statusReplicasPath: string; labelSelectorPath: string };
+}
+
+const column = (name: string, jsonPath: string, description: string): PrinterColumn => ({
+  name,
+  type: 'string',
+  jsonPath,
+  description,
+});
+const count = (name: string, jsonPath: string, description: string): PrinterColumn => ({
+  ...column(name, jsonPath, description),
+  type: 'integer',
+});
+const wide = (shown: PrinterColumn): PrinterColumn => ({ ...shown, wide: true });
+
+const ready = column('Ready', '.status.conditions[?(@.type=="Ready")].status', 'Whether the object is ready for use.');
+const reason = column('Reason', '.status.conditions[?(@.type=="Ready")].reason', 'Why it is, or is not, ready.');
+const message = wide(
+  column('Message', '.status.conditions[?(@.type=="Ready")].message', 'What is wrong and how to mend it.'),
+);
+const age: PrinterColumn = {
+  ...column('Age', '.metadata.creationTimestamp', 'How long ago the object was created.'),
+  type: 'date',
+};
+
+// References are DNS labels, and names become values of labels: a longer name could be created but never used.
+const usableName: ValidationRule = {
+  message: 'metadata.name must be a DNS label: at most 63 of a-z, 0-9 and -, with a letter or digit at both ends',
+  rule: `size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')`,
+};
+const serviceName: ValidationRule = {
+  message: 'metadata.name becomes the name of a Service: it must begin with a letter',
+  rule: `self.metadata.name.matches('^[a-z]')`,
+};
+
+export const kinds = {
+  Agent: {
+    kind: 'Agent',
+    plural: 'agents',
+    singular: 'agent',
+    shortNames: ['kag'],
+    scope: 'Namespaced',
+    description: 'Agent is an AI agent: instructions, a model, and how it is served.',
+    spec: agentSpec,
+    status: agentStatus,
+    rules: [usableName, serviceName],
+    columns: [
+      column('Model', '.spec.model', 'The Model that answers.'),
+      ready,
+      reason,
+      count('Replicas', '.status.replicas', 'How many pods there are.'),
+      wide(count('Available', '.status.readyReplicas', 'How many of them are ready.')),
+      wide(column('URL', '.status.url', 'Where the agent answers inside the cluster.')),
+      message,
+      age,
+    ],
+    scale: {
+      specReplicasPath: '.spec.serving.replicas',
+      statusReplicasPath: '.status.replicas',
+      labelSelectorPath: '.status.selector',
+    },
+  },
+  Model: {
+    kind: 'Model',
+    plural: 'models',
+    singular: 'model',
+    shortNames: ['kmod'],
+    scope: 'Namespaced',
+    description: 'Model is one language model behind the gateway.',
+    spec: modelSpec,
+    status: modelStatus,
+    rules: [usableName],
+    columns: [
+      column('Provider', '.spec.provider', 'Which protocol the model speaks.'),
+      column('Model', '.spec.model', "The provider's name for the model."),
+      ready,
+      reason,
+      wide(column('URL', '.spec.baseUrl', 'Where the provider answers, if not at its usual address.')),
+      message,
+      age,
+    ],
+  },
+  Workflow: {
+    kind: 'Workflow',
+    plural: 'workflows',
+    singular: 'workflow',
+    shortNames: ['kwf'],
+    scope: 'Namespaced',
+    description: 'Workflow is a set of steps and how they depend on one another.',
+    spec: workflowSpec,
+    status: workflowStatus,
+    rules: [usableName],
+    columns: [
+      count('Steps', '.status.steps', 'How many steps the workflow has.'),
+      ready,
+      reason,
+      wide(column('Description', '.spec.description', 'What the workflow is for.')),
+      message,
+      age,
+    ],
+  },
+  Run: {
+    kind: 'Run',
+    plural: 'runs',
+    singular: 'run',
+    shortNames: ['krun'],
+    scope: 'Namespaced',
+    description: 'Run is one execution of a Workflow or of an Agent.',
+    spec: runSpec,
+    status: runStatus,
+    rules: [usableName],
+    columns: [
+      column('Workflow', '.spec.workflow.name', 'The Workflow that runs.'),
+      column('Agent', '.spec.agent.name', 'The Agent that is asked.'),
+      column('Phase', '.status.phase', 'How far the run is.'),
+      column('Progress', '.status.progress', 'Finished steps of all steps.'),
+      column('Cost', '.status.usage.costUsd', 'What the model calls cost so far, in USD.'),
+      wide(reason),
+      message,
+      age,
+    ],
+  },
+  GpuPool: {
+    kind: 'GpuPool',
+    plural: 'gpupools',
+    singular: 'gpupool',
+    shortNames: ['gpool'],
+    scope: 'Cluster',
+    description: 'GpuPool is a set of devices that an administrator offers, and how pods reach them.',
+    spec: gpuPoolSpec,
+    status: gpuPoolStatus,
+    rules: [usableName],
+    columns: [
+      column('Resource', '.spec.resourceName', 'The extended resource that one device is.'),
+      count('Capacity', '.status.capacity', 'How many devices there are.'),
+      count('In use', '.status.inUse', 'How many of them are taken.'),
+      count('Waiting', '.status.waiting', 'How many devices pending pods wait for.'),
+      ready,
+      wide(count('Nodes', '.status.nodes', 'How many nodes belong to the pool.')),
+      wide(column('Queue', '.spec.queue.name', 'The batch queue through which Jobs wait their turn.')),
+      wide(reason),
+      age,
+    ],
+  },
+} as const satisfies Record<string, Kind>;

@@ -1,0 +1,15 @@
+// What zod cannot say and a CRD can: CEL rules, and how lists merge under server-side apply.
+import type { ValidationRule } from './structural.ts';
+
+/** Metadata for `.meta()`: rules that the API server checks. Each message tells how to mend the manifest. */
+export function rules(...list: ValidationRule[]) {
+  return { 'x-kubernetes-validations': list };
+}
+
+/** A list whose elements are told apart by one field: no duplicates, and appliers own single elements. */
+export function listMap(key: string) {
+  return { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': [key] };
+}
+
+/** A list of different scalars. */
+export const listSet = { 'x-kubernetes-list-type': 'set' };
