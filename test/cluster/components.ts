@@ -1,0 +1,96 @@
+import type { Pki } from './pki.ts';
+
+/** Where etcd listens: a URL, which may be a Unix socket's. */
+export interface EtcdSettings {
+  readonly dataDirectory: string;
+  readonly clientUrl: string;
+  readonly peerUrl: string;
+}
+
+/**
+ * etcd that does not wait for the disk. It survives the death of any process, only not a power cut, which is no loss to a
+ * cluster for tests.
+ */
+export function etcdArguments({ dataDirectory, clientUrl, peerUrl }: EtcdSettings): string[] {
+  return [
+    'etcd',
+    '--name=default',
+    `--data-dir=${dataDirectory}`,
+    `--listen-client-urls=${clientUrl}`,
+    `--advertise-client-urls=${clientUrl}`,
+    `--listen-peer-urls=${peerUrl}`,
+    `--initial-advertise-peer-urls=${peerUrl}`,
+    `--initial-cluster=default=${peerUrl}`,
+    '--unsafe-no-fsync',
+    '--log-level=warn',
+    '--auto-compaction-mode=periodic',
+    '--auto-compaction-retention=30m',
+    `--quota-backend-bytes=${4 * 2 ** 30}`,
+  ];
+}
+
+/** What an API server is given. `address` is an IP, `serviceCidr` the range of Service VIPs. */
+export interface ApiServerSettings {
+  readonly pki: Pki;
+  readonly etcdUrl: string;
+  readonly address: string;
+  readonly port: number;
+  readonly serviceCidr: string;
+}
+
+/** Issuer, and default audience, of service account tokens. */
+export const tokenIssuer = 'https://kubernetes.default.svc.cluster.local';
+
+export function apiServerArguments({ pki, etcdUrl, address, port, serviceCidr }: ApiServerSettings): string[] {
+  const serving = pki.credential('kube-apiserver');
+  const kubelet = pki.credential('kubelet-client');
+  return [
+    'kube-apiserver',
+    `--etcd-servers=${etcdUrl}`,
+    `--bind-address=${address}`,
+    `--secure-port=${port}`,
+    `--service-cluster-ip-range=${serviceCidr}`,
+    `--tls-cert-file=${serving.certificate}`,
+    `--tls-private-key-file=${serving.key}`,
+    `--client-ca-file=${pki.authority}`,
+    `--kubelet-certificate-authority=${pki.authority}`,
+    `--kubelet-client-certificate=${kubelet.certificate}`,
+    `--kubelet-client-key=${kubelet.key}`,
+    '--kubelet-preferred-address-types=InternalIP',
+    `--service-account-issuer=${tokenIssuer}`,
+    `--service-account-signing-key-file=${pki.serviceAccountKey}`,
+    `--service-account-key-file=${pki.serviceAccountPublicKey}`,
+    '--authorization-mode=Node,RBAC',
+    '--enable-admission-plugins=NodeRestriction',
+    '--allow-privileged=true',
+    '--profiling=false',
+  ];
+}
+
+// The default limits are made for large shared clusters; tests create hundreds of objects at once.
+const clientLimits = ['--kube-api-qps=500', '--kube-api-burst=1000'];
+
+export function controllerManagerArguments(pki: Pki, kubeconfig: string): string[] {
+  return [
+    'kube-controller-manager',
+    `--kubeconfig=${kubeconfig}`,
+    `--root-ca-file=${pki.authority}`,
+    `--service-account-private-key-file=${pki.serviceAccountKey}`,
+    '--use-service-account-credentials',
+    '--leader-elect=false',
+    '--secure-port=0',
+    '--profiling=false',
+    ...clientLimits,
+  ];
+}
+
+export function schedulerArguments(kubeconfig: string): string[] {
+  return [
+    'kube-scheduler',
+    `--kubeconfig=${kubeconfig}`,
+    '--leader-elect=false',
+    '--secure-port=0',
+    '--profiling=false',
+    ...clientLimits,
+  ];
+}
