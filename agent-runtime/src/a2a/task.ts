@@ -1,0 +1,185 @@
+// One A2A task: its state, its artifact as it grows, and who listens.
+import { a2aMetadata } from '@kadre/crds';
+import type { AgentFailure } from '../failure.ts';
+import type {
+  Artifact,
+  IncomingMessage,
+  Part,
+  StreamResponse,
+  TaskState,
+  TaskStatus,
+  WireMessage,
+  WireTask,
+} from './wire.ts';
+
+export interface TaskOptions {
+  id: string;
+  message: IncomingMessage;
+  contextId: string;
+  metadata: Record<string, unknown>;
+  now: () => number;
+}
+
+export interface SnapshotOptions {
+  historyLength?: number | null | undefined;
+  artifacts: boolean;
+}
+
+export type TaskListener = (event: StreamResponse) => void;
+
+const ARTIFACT = { artifactId: 'output', name: 'output' };
+const terminal: readonly TaskState[] = ['TASK_STATE_COMPLETED', 'TASK_STATE_FAILED', 'TASK_STATE_CANCELED'];
+
+/** Once it is over, it never changes again. */
+export class Task {
+  readonly id: string;
+  readonly contextId: string;
+  /** Resolves when the task is over. */
+  readonly finished: Promise<void>;
+  readonly #options: TaskOptions;
+  readonly #history: WireMessage;
+  readonly #listeners = new Set<TaskListener>();
+  #resolveFinished!: () => void;
+  #status: TaskStatus;
+  #updatedAt: number;
+  #text: string[] = [];
+  #data: Part | undefined;
+  #pending = '';
+  #flush: NodeJS.Immediate | undefined;
+
+  constructor(options: TaskOptions) {
+    this.#options = options;
+    this.id = options.id;
+    this.contextId = options.contextId;
+    this.finished = new Promise((resolve) => (this.#resolveFinished = resolve));
+    this.#history = remembered(options);
+    this.#updatedAt = options.now();
+    this.#status = this.#statusNow('TASK_STATE_WORKING');
+  }
+
+  get state(): TaskState {
+    return this.#status.state;
+  }
+
+  get over(): boolean {
+    return terminal.includes(this.state);
+  }
+
+  /** Milliseconds since 1970. */
+  get updatedAt(): number {
+    return this.#updatedAt;
+  }
+
+  /** Characters of output held in memory. */
+  get outputSize(): number {
+    if (this.#data !== undefined && 'data' in this.#data) return JSON.stringify(this.#data.data).length;
+    return this.#text.reduce((size, piece) => size + piece.length, 0);
+  }
+
+  snapshot({ historyLength, artifacts }: SnapshotOptions): WireTask {
+    const parts = this.#outputParts();
+    return {
+      id: this.id,
+      contextId: this.contextId,
+      status: this.#status,
+      ...(artifacts ? { artifacts: parts.length === 0 ? [] : [{ ...ARTIFACT, parts }] } : {}),
+      ...(historyLength === 0 ? {} : { history: [this.#history] }),
+      metadata: this.#options.metadata,
+    };
+  }
+
+  /** The listener hears everything that the snapshot of this moment does not hold yet. */
+  subscribe(listener: TaskListener): () => void {
+    this.#emitPending(false);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Deltas of one turn of the event loop travel together. */
+  append(delta: string): void {
+    if (this.over) return;
+    this.#pending += delta;
+    this.#flush ??= setImmediate(() => this.#emitPending(false));
+  }
+
+  /** JSON output becomes a data part; text has been appended already. */
+  complete(output: { data: unknown } | 'appended'): void {
+    if (this.over) return;
+    if (output === 'appended') this.#emitPending(true);
+    else {
+      this.#data = { data: output.data, mediaType: 'application/json' };
+      this.#emitArtifact({ ...ARTIFACT, parts: [this.#data] }, false, true);
+    }
+    this.#end('TASK_STATE_COMPLETED');
+  }
+
+  fail({ reason, message }: AgentFailure): void {
+    if (this.over) return;
+    this.#emitPending(false);
+    this.#end('TASK_STATE_FAILED', {
+      messageId: `${this.id}-failure`,
+      contextId: this.contextId,
+      taskId: this.id,
+      role: 'ROLE_AGENT',
+      parts: [{ text: message }],
+      metadata: { [a2aMetadata.reason]: reason },
+    });
+  }
+
+  cancel(): void {
+    if (this.over) return;
+    this.#emitPending(false);
+    this.#end('TASK_STATE_CANCELED');
+  }
+
+  #end(state: TaskState, message?: WireMessage): void {
+    this.#status = this.#statusNow(state, message);
+    this.#emit({ statusUpdate: { taskId: this.id, contextId: this.contextId, status: this.#status } });
+    this.#listeners.clear();
+    this.#resolveFinished();
+  }
+
+  #statusNow(state: TaskState, message?: WireMessage): TaskStatus {
+    this.#updatedAt = this.#options.now();
+    return { state, ...(message === undefined ? {} : { message }), timestamp: new Date(this.#updatedAt).toISOString() };
+  }
+
+  #outputParts(): Part[] {
+    if (this.#data !== undefined) return [this.#data];
+    return this.#text.length === 0 ? [] : [{ text: this.#text.join('') }];
+  }
+
+  /** The last chunk may be empty: only the end of the model's stream tells that the one before was the last. */
+  #emitPending(lastChunk: boolean): void {
+    clearImmediate(this.#flush);
+    this.#flush = undefined;
+    if (this.#pending === '' && !lastChunk) return;
+    const text = this.#pending;
+    const append = this.#text.length > 0;
+    this.#pending = '';
+    this.#text.push(text);
+    this.#emitArtifact({ ...ARTIFACT, parts: [{ text }] }, append, lastChunk);
+  }
+
+  #emitArtifact(artifact: Artifact, append: boolean, lastChunk: boolean): void {
+    this.#emit({ artifactUpdate: { taskId: this.id, contextId: this.contextId, artifact, append, lastChunk } });
+  }
+
+  #emit(event: StreamResponse): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+/** The caller's message as history shows it. The step token is for the gateway alone, so it is not kept. */
+function remembered({ message, id, contextId }: TaskOptions): WireMessage {
+  const metadata = { ...message.metadata };
+  Reflect.deleteProperty(metadata, a2aMetadata.stepToken);
+  return {
+    messageId: message.messageId,
+    contextId,
+    taskId: id,
+    role: message.role,
+    parts: message.parts,
+    ...(Object.keys(metadata).length > 0 ? { metadata } : {}),
+  };
+}

@@ -1,0 +1,113 @@
+// One agent as a server: put together here, used by the process entry, by the CLI and by tests.
+import { a2aMetadata, type AgentConfig } from '@kadre/crds';
+import type { Logger } from 'pino';
+import packageJson from '../package.json' with { type: 'json' };
+import { TaskStore, type TaskLimits } from './a2a/task-store.ts';
+import { createAgent, type Agent } from './agent/agent.ts';
+import { createModelClient } from './agent/model-client.ts';
+import type { TokenSource } from './credentials.ts';
+import { compileEndpoints } from './serve/generate-routes.ts';
+import { createMetrics } from './serve/metrics.ts';
+import { probeGateway, watchGateway } from './serve/readiness.ts';
+import { createServer } from './serve/server.ts';
+import { WorkGate } from './serve/work-gate.ts';
+
+export interface RuntimeConfig {
+  agent: AgentConfig;
+  /** Base URL of the gateway, without a slash at its end. */
+  gatewayUrl: string;
+  /** Goes with `http://<podIp>:<port>` into the metadata of tasks, so that they can be found on this replica. */
+  podIp?: string | undefined;
+  /** Path prefix that callers may put before every path. */
+  basePath?: string | undefined;
+  /** Where callers reach the agent; goes into its A2A card. */
+  publicUrl?: string | undefined;
+  /** Requests and tasks at once; more are answered 503. */
+  maxConcurrent?: number | undefined;
+}
+
+export interface RuntimeDeps {
+  token: TokenSource;
+  logger: Logger;
+  limits?: Partial<TaskLimits & { maxDurationMs: number }>;
+  /** Also report on the whole process under /metrics; for the process that runs nothing but this agent. */
+  processMetrics?: boolean;
+}
+
+export interface Runtime {
+  /** Starts to serve; port 0 picks a free one. Returns the base URL. */
+  listen(address: { host: string; port: number }): Promise<string>;
+  /** Fails readiness, refuses new work, gives what is under way so many milliseconds, then closes. */
+  shutdown(graceMs: number): Promise<void>;
+}
+
+/** The part of an agent's configuration that only use can prove is wrong: a schema, or the prompt of an endpoint. */
+export class AgentConfigError extends Error {
+  override name = 'AgentConfigError';
+}
+
+const DEFAULT_MAX_CONCURRENT = 256;
+const STREAMS_PER_SLOT = 4;
+const DEFAULT_LIMITS = {
+  maxTasks: 2_000,
+  maxAgeMs: 30 * 60_000,
+  maxRetained: 64 * 1024 * 1024,
+  maxDurationMs: 30 * 60_000,
+};
+
+/** @throws {AgentConfigError} when a schema or a prompt of the configuration is wrong. */
+export async function createRuntime(config: RuntimeConfig, deps: RuntimeDeps): Promise<Runtime> {
+  const { logger, token } = deps;
+  const maxConcurrent = config.maxConcurrent ?? DEFAULT_MAX_CONCURRENT;
+  const limits = { ...DEFAULT_LIMITS, ...deps.limits };
+  let instance: string | undefined;
+  const gate = new WorkGate({ maxConcurrent, maxDurationMs: limits.maxDurationMs });
+  const tasks = new TaskStore(limits, () => (instance === undefined ? {} : { [a2aMetadata.instance]: instance }));
+  const metrics = createMetrics({
+    inFlight: () => gate.active,
+    tasks: () => tasks.size,
+    process: deps.processMetrics === true,
+  });
+  const readiness = watchGateway({ probe: probeGateway(config.gatewayUrl) });
+  const model = createModelClient({ gatewayUrl: config.gatewayUrl, token, onReached: () => readiness.reached() });
+  const parts = await compile(config.agent, () =>
+    createAgent(config.agent, model, (usage) => metrics.tokens(usage)),
+  ).catch((error: unknown) => {
+    readiness.stop();
+    throw error;
+  });
+  const options = {
+    publicUrl: config.publicUrl,
+    basePath: config.basePath ?? '',
+    maxStreams: maxConcurrent * STREAMS_PER_SLOT,
+  };
+  const app = await createServer(
+    { ...parts, gate, tasks, readiness, metrics, logger, version: packageJson.version },
+    options,
+  );
+  return {
+    listen: async (address) => {
+      const url = await app.listen(address);
+      const { port } = new URL(url);
+      if (config.podIp !== undefined)
+        instance = `http://${config.podIp.includes(':') ? `[${config.podIp}]` : config.podIp}:${port || '80'}`;
+      void model.warmUp();
+      return url;
+    },
+    shutdown: async (graceMs) => {
+      await gate.drain(graceMs);
+      readiness.stop();
+      await app.close();
+      await model.close();
+    },
+  };
+}
+
+async function compile(config: AgentConfig, create: () => Promise<Agent>) {
+  try {
+    const [agent, endpoints] = await Promise.all([create(), compileEndpoints(config)]);
+    return { agent, endpoints };
+  } catch (error) {
+    throw new AgentConfigError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}

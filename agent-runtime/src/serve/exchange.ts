@@ -1,0 +1,25 @@
+// What the routes of an agent share.
+import type { FastifyReply } from 'fastify';
+import type { Agent } from '../agent/agent.ts';
+import { AgentFailure } from '../failure.ts';
+import type { Slot, WorkGate } from './work-gate.ts';
+
+export interface RouteContext {
+  agent: Agent;
+  gate: WorkGate;
+}
+
+/** Does one piece of work for one request; it is aborted when the client goes away. */
+export async function withSlot<T>(gate: WorkGate, reply: FastifyReply, work: (slot: Slot) => Promise<T>): Promise<T> {
+  const slot = gate.enter();
+  const abandoned = (): void => {
+    if (!reply.raw.writableFinished) slot.abort(new AgentFailure('Cancelled', 'The client has closed the connection.'));
+  };
+  if (reply.raw.destroyed) abandoned();
+  reply.raw.once('close', abandoned);
+  try {
+    return await work(slot);
+  } finally {
+    slot.release();
+  }
+}

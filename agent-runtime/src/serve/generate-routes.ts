@@ -1,0 +1,104 @@
+// Plain HTTP: POST /generate, and the endpoints that an Agent declares.
+import type { AgentConfig } from '@kadre/crds';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { userMessage, type Answer, type Turn } from '../agent/agent.ts';
+import { compileSchema, type SchemaCheck } from '../agent/json-schema.ts';
+import { compilePrompt, type PromptTemplate } from '../agent/prompt-template.ts';
+import { asFailure } from '../failure.ts';
+import { openEventStream } from './event-stream.ts';
+import { withSlot, type RouteContext } from './exchange.ts';
+import { badRequest, wireError } from './http-errors.ts';
+
+const generateRequest = z.strictObject({
+  prompt: z.string().optional(),
+  input: z.unknown().optional(),
+  stream: z.boolean().default(false),
+});
+
+export function generateRoutes(app: FastifyInstance, context: RouteContext): void {
+  app.post('/generate', async (request, reply) => {
+    const body = parseGenerate(request.body);
+    const messages = [userMessage(body.prompt, body.input)];
+    if (body.stream) return streamPieces(context, request, reply, messages);
+    return withSlot(context.gate, reply, async ({ signal }) =>
+      shown(await context.agent.answer({ messages, signal, requestId: request.id }), context),
+    );
+  });
+}
+
+export interface CompiledEndpoint {
+  path: string;
+  check: SchemaCheck | undefined;
+  prompt: PromptTemplate;
+}
+
+/** @throws {Error} that names the endpoint whose schema or prompt is wrong. */
+export function compileEndpoints({ endpoints }: AgentConfig): Promise<CompiledEndpoint[]> {
+  return Promise.all(
+    endpoints.map(async ({ path, input, prompt }) => {
+      try {
+        return {
+          path,
+          check: input === undefined ? undefined : await compileSchema(input.schema),
+          prompt: await compilePrompt(prompt),
+        };
+      } catch (error) {
+        throw new Error(`the endpoint ${path}: ${error instanceof Error ? error.message : String(error)}`, {
+          cause: error,
+        });
+      }
+    }),
+  );
+}
+
+export function endpointRoutes(app: FastifyInstance, context: RouteContext, endpoints: CompiledEndpoint[]): void {
+  for (const { path, check, prompt } of endpoints) {
+    app.post(path, async (request, reply) => {
+      const problem = check?.(request.body);
+      if (problem !== undefined) throw badRequest(`The request does not match the schema of ${path}: ${problem}.`);
+      const messages = [userMessage(prompt(request.body), undefined)];
+      return withSlot(context.gate, reply, async ({ signal }) =>
+        shown(await context.agent.answer({ messages, signal, requestId: request.id }), context),
+      );
+    });
+  }
+}
+
+function parseGenerate(body: unknown): z.infer<typeof generateRequest> {
+  const parsed = generateRequest.safeParse(body);
+  if (parsed.success) return parsed.data;
+  throw badRequest(
+    `Send {"prompt": "…"}, optionally with "input" and "stream": ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`,
+  );
+}
+
+function shown({ output, usage }: Omit<Answer, 'completion'>, { agent }: RouteContext) {
+  return { output, usage, model: agent.config.model };
+}
+
+/** Events: `delta` {"text"} as it is written, then `result` with the whole answer, or `error`. */
+function streamPieces(
+  context: RouteContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  messages: Turn['messages'],
+): Promise<void> {
+  return withSlot(context.gate, reply, async ({ signal }) => {
+    const pieces = context.agent.pieces({ messages, signal, requestId: request.id });
+    // Until the first piece is here, a failure can still be told by the status of the response.
+    let { value: piece } = await pieces.next();
+    const events = openEventStream(reply);
+    try {
+      while (piece !== undefined) {
+        if ('delta' in piece) events.send({ text: piece.delta }, 'delta');
+        else events.send(shown(piece.answer, context), 'result');
+        await events.drained();
+        ({ value: piece } = await pieces.next());
+      }
+    } catch (error) {
+      events.send(wireError(asFailure(error)), 'error');
+    }
+    events.end();
+  });
+}
