@@ -1,0 +1,24 @@
+// The Kubernetes machinery, which knows nothing of Kadre's kinds.
+export { byLabel, byOwnerUid, joinKey, keyOf, splitKey } from './cache.ts';
+export type { Cache, Change, IndexBy } from './cache.ts';
+export { createKubeClient } from './client.ts';
+export type { KubeClient, ListOptions, WriteOptions } from './client.ts';
+export { systemClock } from './clock.ts';
+export type { Clock } from './clock.ts';
+export { setCondition, setHealth } from './conditions.ts';
+export type { Health, KubeCondition } from './conditions.ts';
+export { watching } from './controller.ts';
+export type { ReconcileContext, ReconcileResult } from './controller.ts';
+export { createCredentials, kubeconfigFile } from './credentials.ts';
+export type { KindRef, KnownKind } from './discovery.ts';
+export { KubeError, TerminalError, WaitError, isAlreadyExists, isConflict, isInvalid, isNotFound } from './errors.ts';
+export type { Executor } from './execute.ts';
+export { LeaderElector } from './leader-election.ts';
+export type { LeaderElectorOptions } from './leader-election.ts';
+export type { Log } from './log.ts';
+export { Manager } from './manager.ts';
+export type { CacheOptions, ManagerOptions } from './manager.ts';
+export { createKubeMetrics } from './metrics.ts';
+export type { KubeMetrics } from './metrics.ts';
+export type { KubeObject, ObjectRef, Plan, PlannedEvent } from './plan.ts';
+export { createTransport } from './transport.ts';
