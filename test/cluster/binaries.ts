@@ -87,10 +87,14 @@ async function requireGo(): Promise<void> {
 
 // A Kubernetes program tells clients the version that is linked in; without it they would see v0.0.0.
 function linkerFlags(): string {
-  const version = /k8s\.io\/kubernetes (v(\d+)\.(\d+)\.\d+)/.exec(readFileSync(path.join(moduleDirectory, 'go.mod'), 'utf8'));
+  const version = /k8s\.io\/kubernetes (v(\d+)\.(\d+)\.\d+)/.exec(
+    readFileSync(path.join(moduleDirectory, 'go.mod'), 'utf8'),
+  );
   const [, gitVersion = '', major = '', minor = ''] = version ?? [];
   const variables = { gitVersion, gitMajor: major, gitMinor: minor, gitTreeState: 'clean' };
-  const settings = Object.entries(variables).map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`);
+  const settings = Object.entries(variables).map(
+    ([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`,
+  );
   return ['-s', '-w', ...settings].join(' ');
 }
 

@@ -7,7 +7,11 @@ const run = promisify(execFile);
  * Runs a program to its end and returns its standard output. Throws an Error with the end of its standard error when it cannot
  * be started or its exit code is not 0.
  */
-export async function capture(program: string, args: readonly string[], env: Readonly<NodeJS.ProcessEnv> = {}): Promise<string> {
+export async function capture(
+  program: string,
+  args: readonly string[],
+  env: Readonly<NodeJS.ProcessEnv> = {},
+): Promise<string> {
   try {
     const { stdout } = await run(program, args, { env: { ...process.env, ...env }, maxBuffer: 64 * 2 ** 20 });
     return stdout;

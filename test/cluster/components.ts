@@ -1,26 +1,26 @@
 import type { Pki } from './pki.ts';
 
-/** Where etcd listens: a URL, which may be a Unix socket's. */
-export interface EtcdSettings {
-  readonly dataDirectory: string;
-  readonly clientUrl: string;
-  readonly peerUrl: string;
-}
+/**
+ * Where the API server finds etcd: a socket in the working directory, which the two share. It spares ports and certificates;
+ * the directory's mode keeps others out. etcd insists on the form host:port and makes it the socket's name.
+ */
+const etcdUrl = 'unix://etcd:1';
+const etcdPeerUrl = 'unix://etcd-peer:1';
 
 /**
  * etcd that does not wait for the disk. It survives the death of any process, only not a power cut, which is no loss to a
  * cluster for tests.
  */
-export function etcdArguments({ dataDirectory, clientUrl, peerUrl }: EtcdSettings): string[] {
+export function etcdArguments(dataDirectory: string): string[] {
   return [
     'etcd',
     '--name=default',
     `--data-dir=${dataDirectory}`,
-    `--listen-client-urls=${clientUrl}`,
-    `--advertise-client-urls=${clientUrl}`,
-    `--listen-peer-urls=${peerUrl}`,
-    `--initial-advertise-peer-urls=${peerUrl}`,
-    `--initial-cluster=default=${peerUrl}`,
+    `--listen-client-urls=${etcdUrl}`,
+    `--advertise-client-urls=${etcdUrl}`,
+    `--listen-peer-urls=${etcdPeerUrl}`,
+    `--initial-advertise-peer-urls=${etcdPeerUrl}`,
+    `--initial-cluster=default=${etcdPeerUrl}`,
     '--unsafe-no-fsync',
     '--log-level=warn',
     '--auto-compaction-mode=periodic',
@@ -32,7 +32,6 @@ export function etcdArguments({ dataDirectory, clientUrl, peerUrl }: EtcdSetting
 /** What an API server is given. `address` is an IP, `serviceCidr` the range of Service VIPs. */
 export interface ApiServerSettings {
   readonly pki: Pki;
-  readonly etcdUrl: string;
   readonly address: string;
   readonly port: number;
   readonly serviceCidr: string;
@@ -41,7 +40,7 @@ export interface ApiServerSettings {
 /** Issuer, and default audience, of service account tokens. */
 export const tokenIssuer = 'https://kubernetes.default.svc.cluster.local';
 
-export function apiServerArguments({ pki, etcdUrl, address, port, serviceCidr }: ApiServerSettings): string[] {
+export function apiServerArguments({ pki, address, port, serviceCidr }: ApiServerSettings): string[] {
   const serving = pki.credential('kube-apiserver');
   const kubelet = pki.credential('kubelet-client');
   return [

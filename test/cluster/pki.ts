@@ -26,7 +26,11 @@ export interface Pki {
 }
 
 /** Issues the certificates below `directory`; if it exists, what it holds is used again. */
-export async function ensurePki(kadreCluster: string, directory: string, identities: readonly Identity[]): Promise<Pki> {
+export async function ensurePki(
+  kadreCluster: string,
+  directory: string,
+  identities: readonly Identity[],
+): Promise<Pki> {
   if (!existsSync(directory)) {
     const requests = identities.map(({ name, commonName, organisation, hosts }) => {
       const group = organisation === undefined ? '' : `/${organisation}`;
@@ -46,7 +50,12 @@ export async function ensurePki(kadreCluster: string, directory: string, identit
 
 /** The identities of the control plane. `hosts` are what clients call the API server. */
 export function controlPlaneIdentities(hosts: readonly string[]): readonly Identity[] {
-  const serviceNames = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local'];
+  const serviceNames = [
+    'kubernetes',
+    'kubernetes.default',
+    'kubernetes.default.svc',
+    'kubernetes.default.svc.cluster.local',
+  ];
   return [
     { name: 'kube-apiserver', commonName: 'kube-apiserver', hosts: [...hosts, ...serviceNames] },
     { name: 'kubelet-client', commonName: 'kube-apiserver-kubelet-client', organisation: 'system:masters' },
