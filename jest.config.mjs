@@ -14,8 +14,16 @@ export default {
   coverageProvider: 'v8',
   collectCoverageFrom: ['*/src/**/*.ts', '!**/*.test.ts', '!**/main.ts'],
   projects: [
-    project('unit', ['<rootDir>/*/src/**/*.test.ts', '<rootDir>/scripts/**/*.test.ts']),
-    project('integration', ['<rootDir>/test/integration/**/*.test.ts', '<rootDir>/test/cluster/control-plane*.test.ts']),
+    project('unit', [
+      '<rootDir>/*/src/**/*.test.ts',
+      '<rootDir>/scripts/**/*.test.ts',
+      '<rootDir>/test/packaging/!(*.integration).test.ts',
+    ]),
+    project('integration', [
+      '<rootDir>/test/integration/**/*.test.ts',
+      '<rootDir>/test/cluster/control-plane*.test.ts',
+      '<rootDir>/test/packaging/*.integration.test.ts',
+    ]),
     project('e2e', ['<rootDir>/test/e2e/**/*.test.ts', '<rootDir>/test/cluster/!(control-plane)*.test.ts']),
   ],
 };

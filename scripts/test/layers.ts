@@ -1,0 +1,99 @@
+// The layers of checks, from the quickest to those that need a cluster.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runCheck, runJest, type RunOptions } from './run.ts';
+import { FAILED, PASSED, type Counts } from './tally.ts';
+
+export const layerNames = ['static', 'unit', 'integration', 'e2e'] as const;
+export type LayerName = (typeof layerNames)[number];
+
+export interface Check {
+  layer: LayerName;
+  title: string;
+  run: () => Promise<Counts>;
+}
+
+/** Lines of the sources that tests must reach, in percent. */
+const COVERAGE = 85;
+const MINUTE = 60_000;
+const PARTS = ['crds', 'store', 'engine', 'gateway', 'agent-runtime', 'operator', 'cli', 'test', 'scripts'];
+
+/**
+ * @param builds resolves when the programs that the later layers need are built
+ */
+export function checks(root: string, signal: AbortSignal, builds: () => Promise<void>): Check[] {
+  const within = (minutes: number, env?: Record<string, string>): RunOptions => ({
+    signal,
+    timeoutMs: minutes * MINUTE,
+    ...(env && { env }),
+  });
+  const bin = (name: string) => join(root, 'node_modules', '.bin', name);
+  const tool = (title: string, name: string, ...args: string[]): Check => ({
+    layer: 'static',
+    title,
+    run: () => runCheck(bin(name), args, within(10)),
+  });
+  const script = (title: string, file: string): Check => ({
+    layer: 'static',
+    title,
+    run: () => runCheck(process.execPath, [file, '--check'], within(2)),
+  });
+  return [
+    tool('Types', 'tsc', '--noEmit'),
+    tool('ESLint', 'eslint', '.', '--cache', '--cache-location', '.cache/eslint/', '--cache-strategy', 'content'),
+    tool(
+      'Formatting',
+      'prettier',
+      '--check',
+      '--log-level',
+      'warn',
+      '--cache',
+      '--cache-location',
+      '.cache/prettier',
+      '.',
+    ),
+    tool('Direction of imports', 'depcruise', '--config', '.dependency-cruiser.mjs', ...PARTS),
+    tool('Unused code', 'knip'),
+    script('Generated files', 'scripts/generate.ts'),
+    script('Generated templates of the chart', 'scripts/generate-chart.ts'),
+    {
+      layer: 'unit',
+      title: 'Unit tests',
+      run: () =>
+        runJest(
+          root,
+          'unit',
+          ['--coverage', '--coverageReporters=json-summary', '--coverageReporters=html'],
+          within(10),
+        ),
+    },
+    { layer: 'unit', title: 'Line coverage', run: () => coverage(root) },
+    {
+      layer: 'integration',
+      title: 'Integration tests: a real control plane',
+      run: async () => {
+        await builds();
+        return runJest(root, 'integration', ['--runInBand'], within(15));
+      },
+    },
+    {
+      layer: 'e2e',
+      title: 'End-to-end tests: real pods',
+      run: async () => {
+        await builds();
+        // Loaded when its turn comes: the quick layers need nothing of a cluster.
+        const { endToEnd } = await import('./end-to-end.ts');
+        return endToEnd(root, within);
+      },
+    },
+  ];
+}
+
+async function coverage(root: string): Promise<Counts> {
+  const file = join(root, 'coverage', 'coverage-summary.json');
+  const { total } = JSON.parse(await readFile(file, 'utf8')) as { total: { lines: { pct: number } } };
+  console.log(
+    `${total.lines.pct} % of the lines are covered; ${COVERAGE} % are asked for. By file: coverage/index.html`,
+  );
+  return total.lines.pct >= COVERAGE ? PASSED : FAILED;
+}

@@ -1,0 +1,80 @@
+// What the control plane and people may do, as a reviewer would look at it.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { parseAllDocuments } from 'yaml';
+
+interface Rule {
+  apiGroups: string[];
+  resources: string[];
+  resourceNames?: string[];
+  verbs: string[];
+}
+
+interface Role {
+  kind: string;
+  metadata: { name: string };
+  rules: Rule[];
+}
+
+const folder = path.join(import.meta.dirname, '..', '..', 'config', 'rbac');
+
+function roles(file: string): Role[] {
+  const documents = parseAllDocuments(readFileSync(path.join(folder, file), 'utf8'));
+  return documents.map((document) => document.toJS() as Role);
+}
+
+/** One line for each right: group/resource verb. */
+function rights({ rules }: Role): string[] {
+  const lines = rules.flatMap(({ apiGroups, resources, verbs }) =>
+    apiGroups.flatMap((group) =>
+      resources.flatMap((resource) => verbs.map((verb) => `${group || 'core'}/${resource} ${verb}`)),
+    ),
+  );
+  return [...new Set(lines)].sort();
+}
+
+const controlPlane = roles('role.yaml');
+const people = roles('people.yaml');
+const all = [...controlPlane, ...people].map((role) => [`${role.kind} ${role.metadata.name}`, role] as const);
+
+describe.each(all)('%s', (_name, role) => {
+  test('has exactly the rights that were reviewed', () => {
+    expect(rights(role)).toMatchSnapshot();
+  });
+
+  test.each([
+    ['a wildcard', /\*/],
+    ['the rights of others to give away', / (escalate|bind|impersonate)$/],
+    ['commands in pods', /^core\/pods\/(exec|attach|portforward|proxy)/],
+    ['many Secrets at once', /^core\/secrets (list|watch|deletecollection)$/],
+    ['Secrets to write', /^core\/secrets (create|update|patch|delete)$/],
+    ['tokens of ServiceAccounts', /^core\/serviceaccounts\/token/],
+    ['roles and bindings', /^rbac\.authorization\.k8s\.io\//],
+    ['nodes to write', /^core\/nodes\S* (create|update|patch|delete)/],
+  ])('does not have %s', (_what, forbidden) => {
+    expect(rights(role).filter((right) => forbidden.test(right))).toEqual([]);
+  });
+});
+
+describe('the control plane', () => {
+  test('never writes the spec of what people own, except the finalizers of a GpuPool', () => {
+    const cluster = controlPlane.find(({ kind }) => kind === 'ClusterRole');
+    const writes = rights(cluster ?? { kind: '', metadata: { name: '' }, rules: [] }).filter((right) =>
+      /^kadre\.dev\/[a-z]+ (create|update|patch|delete)/.test(right),
+    );
+    expect(writes).toEqual(['kadre.dev/gpupools patch']);
+  });
+
+  test('holds its lease in its own namespace alone', () => {
+    const [, role] = controlPlane;
+    expect(role?.kind).toBe('Role');
+    expect(rights(role as Role).every((right) => right.startsWith('coordination.k8s.io/leases '))).toBe(true);
+  });
+});
+
+describe('people', () => {
+  test('write no status: it says what Kadre found', () => {
+    expect(people.flatMap(rights).filter((right) => right.includes('/status '))).toEqual([]);
+  });
+});
