@@ -62,7 +62,6 @@ function rpcRoute(scope: FastifyInstance, context: RpcContext, { maxStreams }: A
     const outcome = await handleRpc(context, {
       body,
       version,
-      requestId: request.id,
     });
     if ('error' in outcome) return sendError(reply, outcome.id, outcome.error);
     if ('result' in outcome) return reply.send(envelope(outcome.id, { result: outcome.result }));

@@ -35,11 +35,10 @@ export interface RpcCall {
   body: string;
   /** The A2A-Version header or query parameter; empty when there is none. */
   version: string;
-  requestId: string;
 }
 
 type Outcome = { result: unknown } | { stream: Task };
-type Method = (context: RpcContext, params: unknown, call: RpcCall) => Outcome | Promise<Outcome>;
+type Method = (context: RpcContext, params: unknown) => Outcome | Promise<Outcome>;
 
 const request = z.object({
   jsonrpc: z.literal('2.0', 'jsonrpc must be "2.0"'),
@@ -58,7 +57,7 @@ const noExtendedCard: Method = () => {
 
 const methods = new Map<string, Method>([
   ['SendMessage', sendMessage],
-  ['SendStreamingMessage', (context, params, call) => ({ stream: send(context, checked(sendParams, params), call) })],
+  ['SendStreamingMessage', (context, params) => ({ stream: send(context, checked(sendParams, params)) })],
   ['GetTask', getTask],
   ['ListTasks', ({ tasks }, params) => ({ result: tasks.list(checked(listParams, params ?? {})) })],
   ['CancelTask', cancelTask],
@@ -80,15 +79,15 @@ export async function handleRpc(context: RpcContext, call: RpcCall): Promise<Rpc
     requireVersion(call.version);
     const handler = methods.get(method);
     if (handler === undefined) throw methodNotFound(method);
-    return { id, ...(await handler(context, params, call)) };
+    return { id, ...(await handler(context, params)) };
   } catch (error) {
     return { id, error: rpcError(context, error) };
   }
 }
 
-async function sendMessage(context: RpcContext, params: unknown, call: RpcCall): Promise<Outcome> {
+async function sendMessage(context: RpcContext, params: unknown): Promise<Outcome> {
   const { message, configuration } = checked(sendParams, params);
-  const task = send(context, { message, configuration }, call);
+  const task = send(context, { message, configuration });
   if (configuration?.returnImmediately !== true) await task.finished;
   return { result: { task: task.snapshot({ historyLength: configuration?.historyLength, artifacts: true }) } };
 }
@@ -115,7 +114,7 @@ function subscribeToTask({ tasks }: RpcContext, params: unknown): Outcome {
 }
 
 /** The same message again joins the task that it started. */
-function send(context: RpcContext, { message, configuration }: SendParams, call: RpcCall): Task {
+function send(context: RpcContext, { message, configuration }: SendParams): Task {
   if (configuration?.taskPushNotificationConfig != null) {
     throw a2aError('PUSH_NOTIFICATION_NOT_SUPPORTED', 'This agent sends no push notifications; use SubscribeToTask.');
   }
@@ -127,7 +126,6 @@ function send(context: RpcContext, { message, configuration }: SendParams, call:
       messages,
       signal: slot.signal,
       stepToken: message.metadata?.[a2aMetadata.stepToken],
-      requestId: call.requestId,
     };
     void work(context, task, slot, turn);
   });

@@ -81,7 +81,7 @@ export const sendParams = z.object({
     .looseObject({
       historyLength,
       returnImmediately: z.boolean().nullish(),
-      taskPushNotificationConfig: z.unknown(),
+      taskPushNotificationConfig: z.unknown().optional(),
     })
     .nullish(),
 });

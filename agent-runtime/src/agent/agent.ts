@@ -13,7 +13,6 @@ export interface Turn {
   params?: Record<string, unknown>;
   signal: AbortSignal;
   stepToken?: string | undefined;
-  requestId?: string | undefined;
 }
 
 export interface Answer {
@@ -49,7 +48,6 @@ export async function createAgent(
   const call = (turn: Turn, messages = turn.messages) => ({
     signal: turn.signal,
     stepToken: turn.stepToken,
-    requestId: turn.requestId,
     body: {
       ...responseFormat(config),
       ...turn.params,

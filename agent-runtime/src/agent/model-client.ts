@@ -12,7 +12,6 @@ export interface ModelCall {
   /** Aborts the call; its reason, if an AgentFailure, becomes the failure of the call. */
   signal: AbortSignal;
   stepToken?: string | undefined;
-  requestId?: string | undefined;
 }
 
 export interface ModelClient {
@@ -144,7 +143,6 @@ async function attempt(
         'content-type': 'application/json',
         accept: stream ? 'text/event-stream' : 'application/json',
         ...(call.stepToken === undefined ? {} : { [STEP_HEADER]: call.stepToken }),
-        ...(call.requestId === undefined ? {} : { 'x-request-id': call.requestId }),
       },
       body: JSON.stringify(stream ? { ...call.body, stream: true } : call.body),
     }),

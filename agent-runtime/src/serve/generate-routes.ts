@@ -1,6 +1,6 @@
 // Plain HTTP: POST /generate, and the endpoints that an Agent declares.
 import type { AgentConfig } from '@kadre/crds';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { userMessage, type Answer, type Turn } from '../agent/agent.ts';
 import { compileSchema, type SchemaCheck } from '../agent/json-schema.ts';
@@ -20,9 +20,9 @@ export function generateRoutes(app: FastifyInstance, context: RouteContext): voi
   app.post('/generate', async (request, reply) => {
     const body = parseGenerate(request.body);
     const messages = [userMessage(body.prompt, body.input)];
-    if (body.stream) return streamPieces(context, request, reply, messages);
+    if (body.stream) return streamPieces(context, reply, messages);
     return withSlot(context.gate, reply, async ({ signal }) =>
-      shown(await context.agent.answer({ messages, signal, requestId: request.id }), context),
+      shown(await context.agent.answer({ messages, signal }), context),
     );
   });
 }
@@ -59,7 +59,7 @@ export function endpointRoutes(app: FastifyInstance, context: RouteContext, endp
       if (problem !== undefined) throw badRequest(`The request does not match the schema of ${path}: ${problem}.`);
       const messages = [userMessage(prompt(request.body), undefined)];
       return withSlot(context.gate, reply, async ({ signal }) =>
-        shown(await context.agent.answer({ messages, signal, requestId: request.id }), context),
+        shown(await context.agent.answer({ messages, signal }), context),
       );
     });
   }
@@ -78,14 +78,9 @@ function shown({ output, usage }: Omit<Answer, 'completion'>, { agent }: RouteCo
 }
 
 /** Events: `delta` {"text"} as it is written, then `result` with the whole answer, or `error`. */
-function streamPieces(
-  context: RouteContext,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  messages: Turn['messages'],
-): Promise<void> {
+function streamPieces(context: RouteContext, reply: FastifyReply, messages: Turn['messages']): Promise<void> {
   return withSlot(context.gate, reply, async ({ signal }) => {
-    const pieces = context.agent.pieces({ messages, signal, requestId: request.id });
+    const pieces = context.agent.pieces({ messages, signal });
     // Until the first piece is here, a failure can still be told by the status of the response.
     let { value: piece } = await pieces.next();
     const events = openEventStream(reply);

@@ -8,7 +8,13 @@ export interface WireError {
   error: { message: string; type: string; param: string | null; code: string };
 }
 
+/** 424, as the gateway says it: neither the caller's fault nor mended by waiting. */
+const MISCONFIGURED = 424;
+
 const statuses: Partial<Record<FailureReason, number>> = {
+  ModelNotFound: MISCONFIGURED,
+  SecretNotFound: MISCONFIGURED,
+  Unauthorized: MISCONFIGURED,
   InvalidInput: 400,
   InvalidExpression: 400,
   RateLimited: 429,

@@ -149,9 +149,9 @@ describe('an agent seen through the official OpenAI client', () => {
   });
 
   test.each([
-    ['a model without a price or budget', 402, 'ModelFailed', 502, 'false'],
-    ['a rejected key', 401, 'Unauthorized', 502, 'false'],
-    ['an unknown model', 404, 'ModelNotFound', 502, 'false'],
+    ['a model that refused', 403, 'ModelFailed', 502, 'false'],
+    ['a rejected key', 401, 'Unauthorized', 424, null],
+    ['a model that is not there', 424, 'ModelNotFound', 424, null],
     ["a mistake in the caller's request", 400, 'ModelFailed', 400, null],
     ['a provider that is broken', 500, 'ModelUnavailable', 503, null],
   ])('%s reaches the caller with its reason', async (_name, upstream, reason, status, shouldRetry) => {

@@ -30,7 +30,7 @@ export function openaiRoutes(app: FastifyInstance, context: RouteContext): void 
     if (body.model !== name) return reply.code(404).send(unknownModel(body.model, name));
     if (context.agent.config.output !== undefined) refuseFormats(body);
     return withSlot(context.gate, reply, async ({ signal }) => {
-      const turn = { messages: body.messages as ChatMessage[], params: passedOn(body), signal, requestId: request.id };
+      const turn = { messages: body.messages as ChatMessage[], params: passedOn(body), signal };
       if (body.stream !== true) return completionOf((await context.agent.answer(turn)).completion, name);
       return streamChunks(context, turn, reply, body);
     });
