@@ -1,1 +1,3 @@
-export {};
+export { createGateway, type Gateway } from './gateway.ts';
+export { agentOf } from './access/caller.ts';
+export type { Authenticator, Clock, GatewayOptions, Identity, Limits, ModelSource, SecretSource } from './options.ts';

@@ -1,0 +1,166 @@
+// The one door out of an agent's pod: every model call passes here, where it is authenticated, checked, priced and
+// written down. The gateway keeps nothing of its own, so there may be as many of them as are needed.
+import { STEP_HEADER } from '@kadre/crds';
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { createAdmit, type Caller } from './access/caller.ts';
+import { createKeys } from './access/secrets.ts';
+import { createIdentify } from './access/service-accounts.ts';
+import { shuttingDown } from './chat/call.ts';
+import { chatRoute } from './chat/route.ts';
+import { GatewayError, unavailable } from './errors.ts';
+import { createMetrics } from './metrics.ts';
+import { defaultLimits, systemClock, type GatewayOptions, type Limits, type ModelSource } from './options.ts';
+import { createCatalog } from './providers/catalog.ts';
+import { createRequests, type RequestRecord, type Requests } from './requests.ts';
+import { registerSteps } from './steps.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    record: RequestRecord;
+  }
+}
+
+export interface Gateway {
+  app: FastifyInstance;
+  /** Resolves with the address, such as http://127.0.0.1:8090; port 0 takes any free one. */
+  listen(address: { host: string; port: number }): Promise<string>;
+  /** Takes no more requests, lets those in flight finish for `limits.drainMs`, then breaks them off. Idempotent. */
+  close(): Promise<void>;
+}
+
+const PROBES = new Set(['/healthz', '/readyz', '/metrics']);
+
+export function createGateway(options: GatewayOptions): Gateway {
+  const clock = options.clock ?? systemClock;
+  const limits: Limits = { ...defaultLimits, ...options.limits };
+  const requests = createRequests(options.logger, clock);
+  const catalog = createCatalog(clock, limits);
+  const closing = new AbortController();
+  const draining = { now: false };
+
+  const app = createApp(limits, requests, draining);
+  registerProbes(app, options, requests, draining);
+  registerApi(app, options, { clock, limits, catalog, closing: closing.signal });
+
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    draining.now = true;
+    const stopped = app.close();
+    const cancel = clock.after(limits.drainMs, () => closing.abort(shuttingDown()));
+    await requests.idle();
+    cancel();
+    app.server.closeAllConnections();
+    await stopped;
+    await catalog.close();
+  };
+
+  return {
+    app,
+    listen: async ({ host, port }) => {
+      await app.listen({ host, port });
+      const { port: bound } = app.server.address() as AddressInfo;
+      return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
+    },
+    close: () => (closed ??= close()),
+  };
+}
+
+function createApp(limits: Limits, requests: Requests, draining: { now: boolean }): FastifyInstance {
+  const app = Fastify({
+    logger: false,
+    bodyLimit: limits.requestBytes,
+    requestTimeout: limits.requestMs,
+    // Ids are keys of the ledger, so no caller may choose one.
+    genReqId: () => `req_${randomUUID()}`,
+    requestIdHeader: false,
+    return503OnClosing: false,
+  });
+  const turnAway = (): GatewayError | undefined => {
+    if (draining.now) return shuttingDown();
+    return requests.size > limits.concurrentRequests ? unavailable('The gateway is busy.', '1') : undefined;
+  };
+  app.removeContentTypeParser('text/plain');
+  app.decorateRequest('record', null as unknown as RequestRecord);
+  app.addHook('onRequest', (http, reply, proceed) => {
+    const path = http.routeOptions.url ?? 'unknown';
+    http.record = requests.open(http.id, PROBES.has(path) ? 'probe' : path);
+    reply.raw.once('close', http.record.hold());
+    reply.header('x-request-id', http.id);
+    proceed(PROBES.has(path) ? undefined : turnAway());
+  });
+  app.addHook('onSend', (http, _reply, _payload, proceed) => {
+    // From here on the client has to read.
+    http.raw.socket.setTimeout(limits.slowClientMs);
+    proceed();
+  });
+  app.setErrorHandler((error: FastifyError, http, reply) => refuse(asGatewayError(error), http, reply));
+  app.setNotFoundHandler((http, reply) => {
+    const path = http.url.split('?')[0]?.slice(0, 200) ?? '';
+    return refuse(new GatewayError(404, 'unknown_url', `Unknown request URL: ${http.method} ${path}.`), http, reply);
+  });
+  return app;
+}
+
+function refuse(error: GatewayError, http: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (http.record.code === undefined) http.record.fail(error);
+  return reply.code(error.status).headers(error.headers()).send(error.body());
+}
+
+/** Fastify's own refusals (too large, not JSON, wrong media type) have a status; anything else is a fault of ours. */
+function asGatewayError(error: FastifyError): GatewayError {
+  if (error instanceof GatewayError) return error;
+  const status = error.statusCode;
+  if (status !== undefined && status >= 400 && status < 500)
+    return new GatewayError(status, 'ModelFailed', error.message);
+  return new GatewayError(500, 'InternalError', 'The gateway failed; its log says why.', { cause: error });
+}
+
+function registerProbes(
+  app: FastifyInstance,
+  options: GatewayOptions,
+  requests: Requests,
+  draining: { now: boolean },
+): void {
+  app.get('/healthz', () => ({ status: 'ok' }));
+  app.get('/readyz', (_http, reply) => {
+    const ready = !draining.now && (options.ready?.() ?? true);
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ok' : 'not ready' });
+  });
+  const { registry } = options;
+  if (!registry) return;
+  requests.observeWith(createMetrics(registry, () => requests.size));
+  app.get('/metrics', async (_http, reply) => reply.type(registry.contentType).send(await registry.metrics()));
+}
+
+type Wiring = Pick<Parameters<typeof chatRoute>[0], 'clock' | 'limits' | 'catalog' | 'closing'>;
+
+/** Everything here needs a token. It is checked before the body is read. */
+function registerApi(app: FastifyInstance, options: GatewayOptions, wiring: Wiring): void {
+  const { models, store } = options;
+  const identify = createIdentify(options.authenticate, wiring.clock);
+  const admit = createAdmit(store, wiring.clock);
+  const keys = createKeys(options.secrets, wiring.clock);
+  void app.register((api, _options, registered) => {
+    api.addHook('onRequest', async (http) => {
+      const stepToken = http.headers[STEP_HEADER];
+      const identity = await identify(http.headers.authorization);
+      http.record.caller = await admit(identity, typeof stepToken === 'string' ? stepToken : undefined);
+    });
+    api.post('/v1/chat/completions', chatRoute({ ...wiring, models, store, keys }));
+    api.get('/v1/models', (http) => listModels(models, http.record.caller as Caller));
+    registerSteps(api, store);
+    registered();
+  });
+}
+
+function listModels(models: ModelSource, caller: Caller): object {
+  const data = models.list(caller.namespace).map(({ metadata, spec }) => ({
+    id: metadata.name,
+    object: 'model',
+    created: Math.floor(Date.parse(metadata.creationTimestamp) / 1000),
+    owned_by: spec.provider,
+  }));
+  return { object: 'list', data };
+}

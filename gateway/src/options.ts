@@ -1,0 +1,91 @@
+// What the gateway is given. It knows neither Kubernetes nor a kubeconfig: whoever starts it brings these.
+import type { Model } from '@kadre/crds';
+import type { Store } from '@kadre/store';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+
+/** The Models of the cluster, from a cache: answers at once and never throws. */
+export interface ModelSource {
+  get(namespace: string, name: string): Model | undefined;
+  list(namespace: string): Model[];
+}
+
+export interface SecretSource {
+  /** The decoded data of a Secret; `undefined` if it is not there. Throws if that cannot be found out. */
+  read(namespace: string, name: string): Promise<Record<string, string> | undefined>;
+}
+
+/** Who presented a ServiceAccount token, as a TokenReview says. */
+export interface Identity {
+  namespace: string;
+  serviceAccount: string;
+  /** Name of the pod that the token is bound to. */
+  pod?: string;
+  /** UID of the ServiceAccount. */
+  uid: string;
+}
+
+/** `undefined`: the token is not valid for the gateway's audience. Throws if that cannot be found out. */
+export type Authenticator = (token: string) => Promise<Identity | undefined>;
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Calls back once after `ms` milliseconds; the returned function cancels. */
+  after(ms: number, callback: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after: (ms, callback) => {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+export interface Limits {
+  /** Bytes of a request's body. */
+  requestBytes: number;
+  /** Milliseconds in which a client must have sent its whole request. */
+  requestMs: number;
+  /** Milliseconds for which a client may leave a streamed answer unread. */
+  slowClientMs: number;
+  /** Requests in flight; more are turned away with 503. */
+  concurrentRequests: number;
+  /** Milliseconds that one call may take, from the request to the last byte. */
+  callMs: number;
+  /** Milliseconds of silence after which a provider counts as unavailable. */
+  silenceMs: number;
+  /** Bytes of a provider's answer. */
+  answerBytes: number;
+  /** Milliseconds that calls in flight get to finish when the gateway closes. */
+  drainMs: number;
+  /** Whether a Model may point at this very machine: right on a laptop and in tests, wrong in a cluster. */
+  allowLoopback: boolean;
+}
+
+export const defaultLimits: Limits = {
+  requestBytes: 4 * 1024 * 1024,
+  requestMs: 30_000,
+  slowClientMs: 30_000,
+  concurrentRequests: 1024,
+  callMs: 600_000,
+  silenceMs: 120_000,
+  answerBytes: 16 * 1024 * 1024,
+  drainMs: 10_000,
+  allowLoopback: false,
+};
+
+export interface GatewayOptions {
+  models: ModelSource;
+  secrets: SecretSource;
+  authenticate: Authenticator;
+  store: Pick<Store, 'recordUsage' | 'secret' | 'job' | 'finishJob'>;
+  logger: Logger;
+  /** Absent: no metrics are kept and `/metrics` is not there. */
+  registry?: Registry;
+  clock?: Clock;
+  limits?: Partial<Limits>;
+  /** Whether what the gateway rests on (caches, store) is there; `/readyz` asks. Absent: always. */
+  ready?: () => boolean;
+}

@@ -1,0 +1,127 @@
+// From what an SDK throws to a typed failure, and from there to what the caller is told.
+import type { Model } from '@kadre/crds';
+import { GatewayError, invalidRequest, misconfigured, unavailable } from '../errors.ts';
+import { ProviderError } from './provider.ts';
+import { AddressRefusedError } from './upstream.ts';
+
+/** Codes of Node and undici for a connection that never stood. */
+const unreachableCodes = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+const silenceCodes = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
+const quotaCodes = new Set(['insufficient_quota', 'billing_hard_limit_reached', 'billing_error']);
+
+/** The fields that the errors of all three SDKs have in some form. */
+interface SdkError {
+  status?: number;
+  headers?: Headers;
+  message: string;
+  code?: string | null;
+  type?: string | null;
+}
+
+/** An error that carries the provider's own answer. `status` is what its error event stands for in a stream. */
+export function fromAnswer(error: SdkError, retryAfter?: string | null): ProviderError {
+  const after = retryAfter ?? error.headers?.get('retry-after');
+  return new ProviderError('status', error.message, {
+    status: error.status ?? statusOfType(error.type ?? error.code),
+    retryAfter: validRetryAfter(after),
+    outOfQuota: quotaCodes.has(error.code ?? '') || quotaCodes.has(error.type ?? ''),
+    cause: error,
+  });
+}
+
+/** Error events in a stream name a type in place of an HTTP status. */
+function statusOfType(type: string | null | undefined): number {
+  const statuses: Record<string, number> = {
+    invalid_request_error: 400,
+    authentication_error: 401,
+    permission_error: 403,
+    not_found_error: 404,
+    rate_limit_error: 429,
+    rate_limit_exceeded: 429,
+    insufficient_quota: 429,
+  };
+  return statuses[type ?? ''] ?? 500;
+}
+
+/** An error below HTTP. SDKs quote answers in such messages, so none of their words are passed on. */
+export function fromTransport(error: unknown): ProviderError {
+  const chain = causes(error);
+  const refused = chain.find((cause) => cause instanceof AddressRefusedError);
+  if (refused) return new ProviderError('refused', refused.message);
+  const codes = chain.map((cause) => (cause as NodeJS.ErrnoException).code ?? '').filter((code) => code !== '');
+  const unreachable = codes.find(
+    (code) => unreachableCodes.has(code) || code.includes('CERT') || code.startsWith('ERR_TLS'),
+  );
+  if (unreachable !== undefined) return new ProviderError('unreachable', `cannot be reached (${unreachable})`);
+  if (codes.some((code) => silenceCodes.has(code))) return new ProviderError('interrupted', 'fell silent for too long');
+  if (codes.includes('UND_ERR_RES_EXCEEDED_MAX_SIZE'))
+    return new ProviderError('malformed', 'sent an answer that is too large');
+  const [first] = chain;
+  // Without a cause it was not the network: the answer lacks what its protocol promises.
+  if (first instanceof TypeError && first.cause === undefined)
+    return new ProviderError('malformed', 'sent an answer that makes no sense');
+  if (chain.some((cause) => cause instanceof SyntaxError))
+    return new ProviderError('malformed', 'sent an answer that is not JSON');
+  return new ProviderError('interrupted', `broke the connection off${codes[0] === undefined ? '' : ` (${codes[0]})`}`);
+}
+
+function causes(error: unknown): Error[] {
+  const chain: Error[] = [];
+  for (let next = error; next instanceof Error && chain.length < 8; next = next.cause) chain.push(next);
+  return chain;
+}
+
+/** Seconds, or a date; anything else is not passed on. */
+function validRetryAfter(value: string | null | undefined): string | undefined {
+  if (value === null || value === undefined || value.length > 40) return undefined;
+  return /^\d+(\.\d+)?$/.test(value) || !Number.isNaN(Date.parse(value)) ? value : undefined;
+}
+
+const MAX_MESSAGE = 1000;
+
+/** What the caller is told. `apiKey` is taken out of the provider's words, should it repeat it. */
+export function toGatewayError(error: unknown, model: Model, apiKey: string | undefined): GatewayError {
+  if (error instanceof GatewayError) return error;
+  const name = model.metadata.name;
+  if (!(error instanceof ProviderError)) {
+    return new GatewayError(500, 'InternalError', 'The gateway failed; its log says why.', {
+      retry: false,
+      cause: error,
+    });
+  }
+  const said = (apiKey === undefined ? error.message : error.message.replaceAll(apiKey, '[redacted]')).slice(
+    0,
+    MAX_MESSAGE,
+  );
+  if (error.fault === 'status') return fromStatus(error, name, said);
+  const message = `The provider of Model ${name} ${said}.`;
+  if (error.fault === 'refused') return misconfigured('ModelFailed', `Model ${name} cannot be used: ${said}`);
+  if (error.fault === 'malformed') {
+    return new GatewayError(502, 'ModelFailed', message, { retry: false, cause: error });
+  }
+  return unavailable(message, undefined, error);
+}
+
+function fromStatus(error: ProviderError, name: string, said: string): GatewayError {
+  const status = error.status ?? 500;
+  if (status === 401 || status === 403) {
+    // Providers repeat parts of the key here.
+    return misconfigured('Unauthorized', `The provider refuses the API key of Model ${name} (HTTP ${status}).`);
+  }
+  const message = `Model ${name}: the provider answered ${status}: ${said}`;
+  if (status === 429 && !error.outOfQuota) {
+    const details = error.retryAfter === undefined ? {} : { retryAfter: error.retryAfter };
+    return new GatewayError(429, 'RateLimited', message, { ...details, cause: error });
+  }
+  if (status === 408 || status >= 500) return unavailable(message, error.retryAfter, error);
+  if (status === 400 || status === 413 || status === 422) return invalidRequest(message);
+  return misconfigured('ModelFailed', message);
+}
