@@ -1,6 +1,6 @@
 // Health answers and metrics of the whole process, served by the supervisor's thread, which is never busy.
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import { AggregatorRegistry, Gauge, Registry, type MetricObject } from 'prom-client';
+import { AggregatorRegistry, Gauge, type MetricObject, type Registry } from 'prom-client';
 import type { RoleHandle } from './role-handle.ts';
 
 /** A role that has given no sign of life for this long is stuck, and only a restart helps. */
@@ -31,8 +31,8 @@ export async function serveHealth(port: number, sources: HealthSources): Promise
 
 function answerHealth(sources: HealthSources, response: ServerResponse): void {
   const stuck = sources.roles().filter((role) => role.silentFor() > STUCK_AFTER_MS);
-  if (stuck.length === 0) return answer(response, 200, 'ok');
-  answer(response, 500, `no sign of life from: ${stuck.map((role) => role.name).join(', ')}`);
+  if (stuck.length === 0) answer(response, 200, 'ok');
+  else answer(response, 500, `no sign of life from: ${stuck.map((role) => role.name).join(', ')}`);
 }
 
 async function answerMetrics(sources: HealthSources, lag: Gauge, response: ServerResponse): Promise<void> {

@@ -28,8 +28,8 @@ export interface SupervisorParts {
   entry: URL;
   logger: Logger;
   elector: (registry: Registry) => Elector;
-  /** Held until the process ends. Throws if another process has the store open. */
-  lockStore: () => Promise<void>;
+  /** Throws if another process has the store open. Returns what gives the lock back. */
+  lockStore: () => () => void;
   exit: (code: number) => void;
 }
 
@@ -56,7 +56,7 @@ export async function supervise(parts: SupervisorParts): Promise<void> {
     ready: () => !stopping && roles.length > 0 && roles.every((role) => role.ready()),
     registry,
   });
-  await parts.lockStore();
+  const unlockStore = parts.lockStore();
   // The gateway serves whoever asks, leader or not; engine and operator act alone.
   start('gateway');
   const elector = parts.elector(registry);
@@ -79,6 +79,7 @@ export async function supervise(parts: SupervisorParts): Promise<void> {
   for (const role of [...roles].reverse()) await role.stop(STOP_DEADLINE_MS / 2);
   closeFence(fence);
   await elector.release();
+  unlockStore();
   logger.info('Stopped.');
   parts.exit(0);
 }

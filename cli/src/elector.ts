@@ -1,0 +1,32 @@
+// Which replica acts: the one that holds the Lease `kadre` in Kadre's own namespace.
+import { connect, LeaderElector } from '@kadre/operator';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import type { Config } from './config.ts';
+import type { Elector } from './supervisor.ts';
+
+export function createElector(config: Config, logger: Logger, registry: Registry): Elector {
+  const { client, metrics, close } = connect({ registry });
+  let elector: LeaderElector | undefined;
+  return {
+    run: ({ held, lost }) => {
+      elector = new LeaderElector({
+        client,
+        namespace: config.systemNamespace,
+        name: 'kadre',
+        // The pod's name, and nothing random: a container that was killed and started again is the same candidate, and
+        // goes on with the lease that it still holds. The lock on the store sees to it that the killed one is gone.
+        identity: config.identity,
+        onRenewed: held,
+        onLost: lost,
+        log: logger,
+        metrics,
+      });
+      elector.start();
+    },
+    release: async () => {
+      await elector?.stop();
+      await close();
+    },
+  };
+}

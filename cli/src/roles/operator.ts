@@ -1,0 +1,29 @@
+import { validateWorkflow } from '@kadre/engine';
+import { connect, createOperator } from '@kadre/operator';
+import { openSqliteStore } from '@kadre/store';
+import { mayWrite } from '../fence.ts';
+import type { StartRole } from '../role-thread.ts';
+
+export const startOperator: StartRole = async ({ config, fence, logger, registry }) => {
+  const store = openSqliteStore(config.storePath);
+  const { client, metrics, close } = connect({ registry });
+  const { runtimeImage, gatewayUrl, systemNamespace } = config;
+  const operator = createOperator({
+    client,
+    store,
+    settings: { runtimeImage, gatewayUrl, systemNamespace },
+    validateWorkflow,
+    instance: config.identity,
+    gate: () => mayWrite(fence),
+    log: logger,
+    metrics,
+  });
+  await operator.start();
+  return {
+    stop: async () => {
+      await operator.stop();
+      await close();
+      await store.close();
+    },
+  };
+};
