@@ -1,1 +1,5 @@
-export {};
+export { createOperator, type Operator, type OperatorOptions } from './operator.ts';
+export { createKubeSources, type KubeSources, type KubeSourcesOptions, type TokenIdentity } from './sources.ts';
+export { connect, type Connection } from './connect.ts';
+export { LeaderElector, type LeaderElectorOptions } from './kube/index.ts';
+export type { Settings } from './build/settings.ts';

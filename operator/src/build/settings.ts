@@ -1,0 +1,12 @@
+/** What the builders must know of the installation. */
+export interface Settings {
+  /** The image of the generic agent-runtime. */
+  runtimeImage: string;
+  /** Base URL of the gateway, such as http://kadre-gateway.kadre-system.svc */
+  gatewayUrl: string;
+  /** The namespace of the control plane; agents may talk to its gateway and to nothing else. */
+  systemNamespace: string;
+  imagePullPolicy?: 'Always' | 'IfNotPresent' | 'Never';
+  /** Such as cluster.local. Absent: names end in .svc and the pod's search path completes them. */
+  clusterDomain?: string;
+}

@@ -1,0 +1,148 @@
+// What the operator watches. Of built-in kinds it watches only what it made itself; Secrets it may not watch at all.
+import {
+  API_VERSION,
+  labels,
+  MANAGER,
+  type Agent,
+  type GpuPool,
+  type Model,
+  type Run,
+  type Workflow,
+} from '@kadre/crds';
+import {
+  byOwnerUid,
+  joinKey,
+  type Cache,
+  type CacheOptions,
+  type KindRef,
+  type KnownKind,
+  type KubeObject,
+  type Manager,
+} from './kube/index.ts';
+import { unionCache } from './union-cache.ts';
+import { agentsOf, poolsOf } from './build/references.ts';
+import type { Job, Node, Pod } from './build/wire.ts';
+
+const namespaced = (kind: string, resource: string): KnownKind => ({
+  apiVersion: API_VERSION,
+  kind,
+  resource,
+  namespaced: true,
+});
+
+/** Kadre's own kinds, and those that the operator needs and every cluster has. */
+export const knownKinds: KnownKind[] = [
+  namespaced('Agent', 'agents'),
+  namespaced('Model', 'models'),
+  namespaced('Workflow', 'workflows'),
+  namespaced('Run', 'runs'),
+  { apiVersion: API_VERSION, kind: 'GpuPool', resource: 'gpupools', namespaced: false },
+  { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', resource: 'tokenreviews', namespaced: false },
+];
+
+export const httpRoute: KindRef = { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'HTTPRoute' };
+
+/** Names of the indexes. */
+export const by = {
+  owner: 'owner',
+  model: 'model',
+  pool: 'pool',
+  agent: 'agent',
+  run: 'run',
+  uid: 'uid',
+  waiting: 'waiting',
+} as const;
+
+/** Values of the index `waiting`: what a Run that has not begun may wait for. */
+export const waitsFor = {
+  workflow: (namespace: string, name: string) => `Workflow/${namespace}/${name}`,
+  agent: (namespace: string, name: string) => `Agent/${namespace}/${name}`,
+};
+
+export type Caches = ReturnType<typeof operatorCaches>;
+
+type ForKind = <T extends KubeObject | Agent | Model | Workflow | Run | GpuPool>(
+  kind: KindRef,
+  options?: CacheOptions<T>,
+) => Cache<T>;
+
+/** One cache for all namespaces, or one over those that Kadre is confined to. */
+export function cachesOf(manager: Manager, namespaces: string[] | undefined): ForKind {
+  return (kind, options = {}) =>
+    namespaces
+      ? unionCache(
+          kind,
+          new Map(namespaces.map((namespace) => [namespace, manager.cache(kind, { ...options, namespace })])),
+        )
+      : manager.cache(kind, options);
+}
+
+/** @param namespaces those that Kadre is confined to; absent: all. Nodes and GpuPools belong to none. */
+export function operatorCaches(manager: Manager, namespaces: string[] | undefined) {
+  const cache = cachesOf(manager, namespaces);
+  const own = (kind: string) => ({ apiVersion: API_VERSION, kind });
+  const labelSelector = `${labels.managedBy}=${MANAGER}`;
+  const child = (apiVersion: string, kind: string) =>
+    cache<KubeObject>({ apiVersion, kind }, { labelSelector, indexes: { [by.owner]: byOwnerUid } });
+  return {
+    /** Whether Kadre is responsible for the namespace. */
+    watches: (namespace: string) => namespaces?.includes(namespace) ?? true,
+    agents: cache<Agent>(own('Agent'), { indexes: agentIndexes }),
+    models: cache<Model>(own('Model')),
+    workflows: cache<Workflow>(own('Workflow'), { indexes: workflowIndexes }),
+    runs: cache<Run>(own('Run'), { indexes: runIndexes }),
+    pools: manager.cache<GpuPool>(own('GpuPool')),
+    nodes: manager.cache<Node>({ apiVersion: 'v1', kind: 'Node' }),
+    /** What Agents consist of; HTTPRoutes are apart, because not every cluster has them. */
+    children: [
+      child('v1', 'ServiceAccount'),
+      child('v1', 'Service'),
+      child('apps/v1', 'Deployment'),
+      child('autoscaling/v2', 'HorizontalPodAutoscaler'),
+      child('policy/v1', 'PodDisruptionBudget'),
+      child('networking.k8s.io/v1', 'NetworkPolicy'),
+      child('networking.k8s.io/v1', 'Ingress'),
+    ],
+    routes: cache<KubeObject>(httpRoute, { labelSelector, optional: true, indexes: { [by.owner]: byOwnerUid } }),
+    jobs: cache<Job>({ apiVersion: 'batch/v1', kind: 'Job' }, { labelSelector, indexes: { [by.pool]: poolLabel } }),
+    pods: cache<Pod>(
+      { apiVersion: 'v1', kind: 'Pod' },
+      {
+        labelSelector,
+        indexes: { [by.owner]: byOwnerUid, [by.pool]: poolLabel, [by.run]: runLabel, [by.agent]: servedAgent },
+      },
+    ),
+  };
+}
+
+const inNamespace = (object: { metadata: { namespace?: string } }, name: string) =>
+  joinKey(object.metadata.namespace, name);
+const labelled = (object: KubeObject, label: string) =>
+  [object.metadata.labels?.[label]].filter((value) => value !== undefined);
+const poolLabel = (object: KubeObject) => labelled(object, labels.gpuPool);
+const runLabel = (object: KubeObject) => labelled(object, labels.run);
+const servedAgent = (pod: Pod) =>
+  pod.metadata.labels?.[labels.component] === 'agent'
+    ? labelled(pod, labels.agent).map((name) => inNamespace(pod, name))
+    : [];
+
+const agentIndexes = {
+  [by.model]: (agent: Agent) => [inNamespace(agent, agent.spec.model)],
+  [by.pool]: (agent: Agent) => [agent.spec.runtime?.gpu?.pool].filter((pool) => pool !== undefined),
+};
+
+const workflowIndexes = {
+  [by.agent]: (workflow: Workflow) => agentsOf(workflow.spec).map((name) => inNamespace(workflow, name)),
+  [by.pool]: (workflow: Workflow) => poolsOf(workflow.spec),
+};
+
+const runIndexes = {
+  [by.uid]: (run: Run) => [run.metadata.uid],
+  [by.waiting]: ({ metadata, spec, status }: Run) => {
+    if (status?.phase !== undefined && status.phase !== 'Pending') return [];
+    const namespace = metadata.namespace ?? '';
+    return spec.workflow
+      ? [waitsFor.workflow(namespace, spec.workflow.name)]
+      : [waitsFor.agent(namespace, spec.agent?.name ?? '')];
+  },
+};

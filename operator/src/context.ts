@@ -1,0 +1,18 @@
+import type { Store } from '@kadre/store';
+import type { WorkflowSpec } from '@kadre/crds';
+import type { Caches } from './caches.ts';
+import type { Clock, Log, Manager } from './kube/index.ts';
+import type { Settings } from './build/settings.ts';
+
+/** What every controller is given. */
+export interface Context {
+  manager: Manager;
+  caches: Caches;
+  store: Store;
+  settings: Settings;
+  /** What the engine finds wrong with a workflow. */
+  validateWorkflow: (spec: WorkflowSpec) => { path: string; message: string }[];
+  readSecret: (namespace: string, name: string) => Promise<Record<string, string> | undefined>;
+  clock: Clock;
+  log: Log;
+}

@@ -1,0 +1,69 @@
+// The operator: turns Kadre's kinds into Kubernetes objects, feeds Runs to the engine and writes down what comes of them.
+import type { WorkflowSpec } from '@kadre/crds';
+import type { Store } from '@kadre/store';
+import { registerAgentController } from './agent/controller.ts';
+import { operatorCaches } from './caches.ts';
+import { registerGpuPoolController } from './gpu-pool/controller.ts';
+import { Manager, systemClock, type Clock, type KubeClient, type KubeMetrics, type Log } from './kube/index.ts';
+import { silentLog } from './kube/log.ts';
+import { registerModelController } from './model/controller.ts';
+import { registerJobController } from './run/job-controller.ts';
+import { registerRunController } from './run/controller.ts';
+import { readSecret } from './sources.ts';
+import { registerWorkflowController } from './workflow/controller.ts';
+import type { Context } from './context.ts';
+import type { Settings } from './build/settings.ts';
+
+export interface OperatorOptions {
+  client: KubeClient;
+  store: Store;
+  settings: Settings;
+  /** What the engine finds wrong with a workflow. */
+  validateWorkflow: (spec: WorkflowSpec) => { path: string; message: string }[];
+  /** Name of this process in Events, such as the pod's. */
+  instance: string;
+  /** Those that Kadre is confined to. Absent: all. */
+  namespaces?: string[];
+  /** Whether writes may leave, asked before each: the lease is held. Absent: always. */
+  gate?: () => boolean;
+  /** Resolves when this process leads. Absent: it does. */
+  elected?: Promise<unknown>;
+  clock?: Clock;
+  log?: Log;
+  metrics?: KubeMetrics;
+}
+
+export interface Operator {
+  /** Resolves when the caches are full, this process leads, and the controllers run. */
+  start(): Promise<void>;
+  /** Lets work under way finish until the deadline (ms). */
+  stop(deadlineMs?: number): Promise<void>;
+  /** All that must be known is known. A follower is ready as well. */
+  ready(): boolean;
+}
+
+export function createOperator(options: OperatorOptions): Operator {
+  const { client, store, settings, validateWorkflow, namespaces, clock = systemClock, log = silentLog } = options;
+  const manager = new Manager({ ...options, clock, log });
+  const context: Context = {
+    manager,
+    caches: operatorCaches(manager, namespaces),
+    store,
+    settings,
+    validateWorkflow,
+    readSecret: (namespace, name) => readSecret(client, namespace, name),
+    clock,
+    log,
+  };
+  registerModelController(context);
+  registerAgentController(context);
+  registerWorkflowController(context);
+  registerGpuPoolController(context);
+  registerRunController(context);
+  registerJobController(context);
+  return {
+    start: () => manager.start(),
+    stop: (deadlineMs) => manager.stop(deadlineMs),
+    ready: () => manager.hasSynced,
+  };
+}

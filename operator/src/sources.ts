@@ -1,0 +1,105 @@
+// What the engine and the gateway ask Kubernetes, each in its own thread with caches of its own.
+import { API_VERSION, GATEWAY_AUDIENCE, type Agent, type Model } from '@kadre/crds';
+import { agentUrl } from './build/metadata.ts';
+import { cachesOf } from './caches.ts';
+import { Manager, type Clock, type KubeClient, type KubeMetrics, type Log } from './kube/index.ts';
+
+export interface KubeSourcesOptions {
+  client: KubeClient;
+  /** Name of this process, such as the pod's. */
+  instance: string;
+  /** Such as cluster.local; as in the operator's settings. */
+  clusterDomain?: string;
+  /** Those that Kadre is confined to. Absent: all. */
+  namespaces?: string[];
+  clock?: Clock;
+  log?: Log;
+  metrics?: KubeMetrics;
+}
+
+/** Who presented a ServiceAccount token. */
+export interface TokenIdentity {
+  namespace: string;
+  serviceAccount: string;
+  /** Name of the pod that the token is bound to. */
+  pod?: string;
+  /** UID of the ServiceAccount. */
+  uid: string;
+}
+
+export interface KubeSources {
+  /** Resolves when the caches are full. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  ready(): boolean;
+  agents: { resolve(namespace: string, name: string): { found: boolean; serving: boolean; url: string } };
+  models: { get(namespace: string, name: string): Model | undefined; list(namespace: string): Model[] };
+  secrets: { read(namespace: string, name: string): Promise<Record<string, string> | undefined> };
+  /** Undefined for a token that is not valid for the gateway. */
+  authenticate(token: string): Promise<TokenIdentity | undefined>;
+}
+
+export function createKubeSources(options: KubeSourcesOptions): KubeSources {
+  const { client, namespaces, clusterDomain } = options;
+  const manager = new Manager(options);
+  const cache = cachesOf(manager, namespaces);
+  const agents = cache<Agent>({ apiVersion: API_VERSION, kind: 'Agent' });
+  const models = cache<Model>({ apiVersion: API_VERSION, kind: 'Model' });
+  return {
+    start: () => manager.start(),
+    stop: () => manager.stop(),
+    ready: () => manager.hasSynced,
+    agents: {
+      resolve: (namespace, name) => {
+        const agent = agents.get(namespace, name);
+        const serving = agent?.spec.serving !== undefined;
+        return { found: agent !== undefined, serving, url: agentUrl(namespace, name, clusterDomain) };
+      },
+    },
+    models: {
+      get: (namespace, name) => models.get(namespace, name),
+      list: (namespace) => models.list(namespace),
+    },
+    secrets: { read: (namespace, name) => readSecret(client, namespace, name) },
+    authenticate: (token) => reviewToken(client, token),
+  };
+}
+
+/** The decoded data of a Secret; undefined if it is not there. */
+export async function readSecret(
+  client: KubeClient,
+  namespace: string,
+  name: string,
+): Promise<Record<string, string> | undefined> {
+  const secret = await client.get({ apiVersion: 'v1', kind: 'Secret', namespace, name });
+  if (!secret) return undefined;
+  const data = (secret.data ?? {}) as Record<string, string>;
+  return Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]),
+  );
+}
+
+interface TokenReviewStatus {
+  authenticated?: boolean;
+  audiences?: string[];
+  user?: { username?: string; uid?: string; extra?: Record<string, string[]> };
+}
+
+const ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
+
+async function reviewToken(client: KubeClient, token: string): Promise<TokenIdentity | undefined> {
+  const review = await client.create({
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenReview',
+    // A review is answered and not kept; it needs no name.
+    metadata: { name: '' },
+    spec: { token, audiences: [GATEWAY_AUDIENCE] },
+  });
+  const { authenticated, audiences, user } = (review.status ?? {}) as TokenReviewStatus;
+  // An authenticator that knows nothing of audiences answers without them; such an answer is worth nothing here.
+  if (authenticated !== true || !audiences?.includes(GATEWAY_AUDIENCE)) return undefined;
+  const [, namespace, serviceAccount] = ACCOUNT.exec(user?.username ?? '') ?? [];
+  if (namespace === undefined || serviceAccount === undefined) return undefined;
+  const pod = user?.extra?.['authentication.kubernetes.io/pod-name']?.[0];
+  return { namespace, serviceAccount, ...(pod !== undefined && { pod }), uid: user?.uid ?? '' };
+}

@@ -1,0 +1,45 @@
+import { describe, expect, test } from '@jest/globals';
+import type { WorkflowStatus } from '@kadre/crds';
+import { workflow } from '../build/samples.ts';
+import { decideWorkflow } from './decide.ts';
+import type { WorkflowSnapshot } from './observe.ts';
+
+const now = new Date('2026-01-01T12:00:00.000Z');
+const subject = workflow([
+  { name: 'a', agent: { name: 'writer', prompt: 'Go' } },
+  { name: 'b', container: { image: 'busybox' } },
+]);
+const none = { agents: [], pools: [] };
+const issue = (n: number) => ({ path: `spec.steps[${n}].when`, message: 'unknown variable' });
+
+describe('a Workflow', () => {
+  test.each<[string, Partial<WorkflowSnapshot>, string, RegExp]>([
+    ['can be run', {}, 'Valid', /can be run/],
+    [
+      'names what is wrong with it',
+      { issues: [issue(0)] },
+      'InvalidExpression',
+      /^spec\.steps\[0\]\.when: unknown variable$/,
+    ],
+    [
+      'keeps a long list of faults short',
+      { issues: Array.from({ length: 12 }, (_, n) => issue(n)) },
+      'InvalidExpression',
+      /and 2 more$/,
+    ],
+    [
+      'names absent agents',
+      { missing: { agents: ['writer', 'critic'], pools: [] } },
+      'AgentNotFound',
+      /Agent writer, Agent critic/,
+    ],
+    ['names absent pools', { missing: { agents: [], pools: ['a100'] } }, 'GpuPoolNotFound', /GpuPool a100/],
+  ])('%s', (_, more, reason, message) => {
+    const { status } = decideWorkflow({ workflow: subject, issues: [], missing: none, ...more }, now);
+    const { steps, conditions } = status as WorkflowStatus;
+    expect(steps).toBe(2);
+    expect(conditions?.[0]).toMatchObject({ type: 'Ready', reason });
+    expect(conditions?.[0]?.message).toMatch(message);
+    expect(conditions?.[2]?.status).toBe(reason === 'Valid' ? 'False' : 'True');
+  });
+});
