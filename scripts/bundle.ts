@@ -63,4 +63,9 @@ async function main(): Promise<void> {
   }
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) {
+  await main().catch(() => {
+    // esbuild has said what is wrong.
+    process.exitCode = 1;
+  });
+}

@@ -4,12 +4,13 @@
 // No container engine takes part: an image is two tar files and two JSON files. docs/decisions/0007 says why. Both images
 // share the layer that holds Node, so that after a change of code only a few hundred kilobytes are written anew.
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundle, programs, ROOT, type Program } from './bundle.ts';
+import { CACHE_ENV, CACHE_FOLDER, compileCache } from './image/compile-cache.ts';
 import { fingerprint } from './image/fingerprint.ts';
 import { writeArchive, type ImageConfig } from './image/oci.ts';
-import { nodeLayer } from './image/node-layer.ts';
+import { nodeBase, type NodeBase } from './image/node-layer.ts';
 import { packLayer } from './image/layer.ts';
 
 const IMAGES = join(ROOT, '.cache', 'images');
@@ -57,28 +58,37 @@ async function readIndex(): Promise<Index | undefined> {
 }
 
 async function buildAll(inputs: string): Promise<Index> {
-  await mkdir(IMAGES, { recursive: true });
-  const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-  const node = await nodeLayer(ROOT, join(IMAGES, 'node'));
-  const images: BuiltImage[] = [];
-  for (const program of Object.keys(programs) as Program[]) {
-    const tree = join(IMAGES, `${program}-rootfs`);
-    await bundle(programs[program], join(tree, 'app'));
-    const layer = await packLayer(tree, join(IMAGES, `${program}-app.tar.gz`));
-    const ref = `${repositories[program]}:${version}`;
-    const archive = join('.cache', 'images', `${repositories[program]}-${version}.tar`);
-    const built = await writeArchive(
-      join(ROOT, archive),
-      ref,
-      [node, layer],
-      imageConfig(repositories[program], version),
-    );
-    images.push({ program, ref, archive, ...built });
-    await rm(tree, { recursive: true });
+  const work = join(IMAGES, `work.${process.pid}`);
+  await mkdir(work, { recursive: true });
+  try {
+    const node = await nodeBase(ROOT, join(IMAGES, 'node'));
+    const images: BuiltImage[] = [];
+    for (const program of Object.keys(programs) as Program[]) images.push(await buildImage(program, node, work));
+    const index = { inputs, images };
+    await writeFile(join(work, 'index.json'), `${JSON.stringify(index, null, 2)}\n`);
+    await rename(join(work, 'index.json'), INDEX);
+    return index;
+  } finally {
+    await rm(work, { recursive: true, force: true });
   }
-  const index = { inputs, images };
-  await writeFile(INDEX, `${JSON.stringify(index, null, 2)}\n`);
-  return index;
+}
+
+async function buildImage(program: Program, node: NodeBase, work: string): Promise<BuiltImage> {
+  const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const name = repositories[program];
+  const tree = join(work, program);
+  await bundle(programs[program], join(tree, 'app'));
+  const app = await packLayer(tree, join(work, `${program}.tar.gz`));
+  // A layer of its own: what V8 writes is not the same twice, and the program's layer shall be.
+  const compiled = join(work, `${program}-compiled`);
+  await mkdir(join(compiled, 'app'), { recursive: true });
+  await rename(await compileCache(node.binary, join(tree, 'app')), join(compiled, CACHE_FOLDER));
+  const cache = await packLayer(compiled, join(work, `${program}-compiled.tar.gz`));
+
+  const ref = `${name}:${version}`;
+  const archive = join('.cache', 'images', `${name}-${version}.tar`);
+  const built = await writeArchive(join(ROOT, archive), ref, [node.layer, app, cache], imageConfig(name, version));
+  return { program, ref, archive, ...built };
 }
 
 function imageConfig(title: string, version: string): ImageConfig {
@@ -86,7 +96,7 @@ function imageConfig(title: string, version: string): ImageConfig {
     User: '65532:65532',
     WorkingDir: '/app',
     Entrypoint: ['/usr/bin/node', '/app/main.js'],
-    Env: ['PATH=/usr/bin', 'NODE_ENV=production'],
+    Env: ['PATH=/usr/bin', 'NODE_ENV=production', ...CACHE_ENV],
     Labels: {
       'org.opencontainers.image.title': title,
       'org.opencontainers.image.version': version,
@@ -96,4 +106,7 @@ function imageConfig(title: string, version: string): ImageConfig {
   };
 }
 
-await main();
+await main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});

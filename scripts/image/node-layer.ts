@@ -10,6 +10,12 @@ import { assemble, piecesFor, type Piece } from './rootfs.ts';
 
 const run = promisify(execFile);
 
+export interface NodeBase {
+  /** Node as it is on this machine, unstripped. */
+  binary: string;
+  layer: Layer;
+}
+
 /**
  * Takes Node from npm's package for this platform, in the version that the Dockerfile names, and libraries and certificates
  * from this machine.
@@ -18,15 +24,16 @@ const run = promisify(execFile);
  * @param folder keeps the layer from one build to the next
  * @throws with what to do about it where the machine is not a Linux with glibc
  */
-export async function nodeLayer(root: string, folder: string): Promise<Layer> {
+export async function nodeBase(root: string, folder: string): Promise<NodeBase> {
   if (process.platform !== 'linux') {
     throw new Error('`make image` works on Linux. Elsewhere use Docker: docker build --target kadre -t kadre .');
   }
   const version = nodeVersion(await readFile(join(root, 'Dockerfile'), 'utf8'));
-  const pieces = await piecesFor(await fetchNode(root, version));
+  const binary = await fetchNode(root, version);
+  const pieces = await piecesFor(binary);
   const name = join(folder, await fingerprintOf(pieces));
   const known = await readLayer(`${name}.json`);
-  if (known) return known;
+  if (known) return { binary, layer: known };
 
   console.log(`Packing Node ${version} as the layer that both images share ...`);
   const tree = join(folder, `rootfs.${process.pid}`);
@@ -34,7 +41,7 @@ export async function nodeLayer(root: string, folder: string): Promise<Layer> {
     await assemble(pieces, tree);
     const layer = await packLayer(tree, `${name}.tar.gz`);
     await writeFile(`${name}.json`, JSON.stringify(layer));
-    return layer;
+    return { binary, layer };
   } finally {
     await rm(tree, { recursive: true, force: true });
   }

@@ -18,9 +18,11 @@ export interface Piece {
   from: string;
 }
 
-const USERS = {
+const TEXTS = {
   'etc/passwd': 'root:x:0:0:root:/:/nonexistent\nkadre:x:65532:65532:kadre:/:/nonexistent\n',
   'etc/group': 'root:x:0:\nkadre:x:65532:\n',
+  // Without it the C library asks DNS before it looks into /etc/hosts.
+  'etc/nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\n',
 };
 
 /** @throws with what to do about it where the machine has no glibc or lacks a library */
@@ -45,7 +47,7 @@ export async function assemble(pieces: Piece[], tree: string): Promise<void> {
   await run('strip', [binary]).catch(() => {
     console.error('strip (Debian: binutils) is not here; the image grows by 8 MB.');
   });
-  for (const [path, text] of Object.entries(USERS)) {
+  for (const [path, text] of Object.entries(TEXTS)) {
     await mkdir(dirname(join(tree, path)), { recursive: true });
     await writeFile(join(tree, path), text);
   }
