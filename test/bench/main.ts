@@ -1,0 +1,48 @@
+// `make bench`: the figures, on this machine, in one run. docs/benchmarks.md says what they mean.
+//
+//   node test/bench/main.ts [cold-start] [image-size] [deployments] [runs]
+import { connect } from '@kadre/operator';
+import { cpus } from 'node:os';
+import { installKadre } from '../support/install.ts';
+import { kubectlFor } from '../support/kubectl.ts';
+import { coldStart } from './cold-start.ts';
+import { deployments } from './deployments.ts';
+import { imageSize } from './image-size.ts';
+import { table, type Figure } from './report.ts';
+import { runs } from './runs.ts';
+
+const NAMESPACE = 'kadre-bench';
+const all = ['cold-start', 'image-size', 'deployments', 'runs'];
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : all;
+const unknown = wanted.find((name) => !all.includes(name));
+if (unknown !== undefined) {
+  console.error(`There is no benchmark "${unknown}". There are: ${all.join(', ')}.`);
+  process.exit(2);
+}
+
+const figures: Figure[] = [];
+if (wanted.includes('cold-start')) figures.push(...(await coldStart()));
+if (wanted.some((name) => name !== 'cold-start')) {
+  const kubeconfig = await installKadre();
+  if (wanted.includes('image-size')) figures.push(...(await imageSize()));
+  await onCluster(kubeconfig);
+}
+console.log(
+  `\nNode ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), everything on this machine\n`,
+);
+console.log(table(figures));
+
+async function onCluster(kubeconfig: string): Promise<void> {
+  if (!wanted.includes('deployments') && !wanted.includes('runs')) return;
+  const cluster = kubectlFor(kubeconfig);
+  await cluster.run(['delete', 'namespace', NAMESPACE, '--ignore-not-found']);
+  await cluster.run(['create', 'namespace', NAMESPACE]);
+  const connection = connect({ kubeconfig });
+  try {
+    if (wanted.includes('deployments')) figures.push(...(await deployments(connection, NAMESPACE)));
+    if (wanted.includes('runs')) figures.push(...(await runs(connection, kubectlFor(kubeconfig, NAMESPACE))));
+  } finally {
+    await connection.close();
+    await cluster.run(['delete', 'namespace', NAMESPACE, '--wait=false']);
+  }
+}

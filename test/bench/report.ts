@@ -1,0 +1,26 @@
+// How figures are told: what was measured, the figure, and what it stands beside.
+
+export interface Figure {
+  what: string;
+  /** With its unit. */
+  figure: string;
+  /** What it is compared with: a peer or a floor of the same run, or the number to reach. */
+  beside: string;
+}
+
+/** The value below which the given share of all values lies. */
+export function quantile(values: number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+export const median = (values: number[]) => quantile(values, 0.5);
+
+export function table(figures: Figure[]): string {
+  const rows = [['What', 'Figure', 'Beside'], ...figures.map((f) => [f.what, f.figure, f.beside])];
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (row: string[]) => `| ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`;
+  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
+  const [head = [], ...body] = rows;
+  return [line(head), rule, ...body.map(line)].join('\n');
+}
