@@ -94,9 +94,13 @@ function createRecord(id: string, route: string, startedAt: number, logger: Logg
     fail(error) {
       this.status = error.status;
       this.code = error.code;
-      if (error.code !== 'InternalError' || !(error.cause instanceof Error)) return;
+      if (error.code !== 'InternalError') return;
       // The stack alone: other properties of foreign errors may hold requests with their headers.
-      logger.error({ requestId: id, stack: error.cause.stack?.slice(0, 4000) }, error.message);
+      const stack = (error.cause as { stack?: unknown } | undefined)?.stack;
+      logger.error(
+        { requestId: id, stack: typeof stack === 'string' ? stack.slice(0, 4000) : undefined },
+        error.message,
+      );
     },
   };
 }

@@ -39,6 +39,7 @@ export class Call {
   /** Characters that the model said. */
   #said = 0;
   #usage: Usage | undefined;
+  #complete = false;
 
   constructor(setup: CallSetup) {
     this.#setup = setup;
@@ -50,6 +51,7 @@ export class Call {
       const answer = await this.#setup.provider.generate(call);
       this.#said = lengthOf(answer);
       this.#usage = answer.usage;
+      this.#complete = true;
       return answer;
     });
   }
@@ -74,6 +76,7 @@ export class Call {
         yield event;
       }
       if (!finished) throw this.#brokenOff();
+      this.#complete = true;
     } catch (error) {
       throw this.#failure(error);
     }
@@ -164,20 +167,37 @@ export class Call {
 
   #charge(): Charge {
     const { model, request, clock } = this.#setup;
-    const usage = this.#usage ?? {
-      inputTokens: estimateTokens(request.messages.reduce((sum, message) => sum + textOf(message).length, 0)),
-      cachedInputTokens: 0,
-      cacheWriteTokens: 0,
-      outputTokens: estimateTokens(this.#said),
-      reasoningTokens: 0,
-    };
+    const reported = this.#usage && soundUsage(this.#usage);
+    const usage = this.#complete && reported ? reported : estimated(request, this.#said, reported);
     const price = priceOf(model.spec, clock.now());
     return {
       usage,
-      counted: this.#usage ? 'provider' : 'estimate',
+      counted: usage === reported ? 'provider' : 'estimate',
       costNanoUsd: price ? costNanoUsd(price, usage) : null,
     };
   }
+}
+
+/** `undefined` for counts that cannot be true: servers of one's own report all sorts of things, zeros above all. */
+function soundUsage(usage: Usage): Usage | undefined {
+  const { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens } = usage;
+  const sound = Object.values(usage as unknown as Record<string, unknown>).every(
+    (count) => Number.isSafeInteger(count) && (count as number) >= 0,
+  );
+  if (!sound || cachedInputTokens + cacheWriteTokens > inputTokens) return undefined;
+  return inputTokens + outputTokens === 0 ? undefined : usage;
+}
+
+/** By the length of the texts, where the provider said nothing or, in an answer that broke off, too little. */
+function estimated(request: ChatRequest, said: number, reported: Usage | undefined): Usage {
+  const asked = request.messages.reduce((sum, message) => sum + textOf(message).length, 0);
+  return {
+    inputTokens: reported?.inputTokens ?? estimateTokens(asked),
+    cachedInputTokens: reported?.cachedInputTokens ?? 0,
+    cacheWriteTokens: reported?.cacheWriteTokens ?? 0,
+    outputTokens: Math.max(reported?.outputTokens ?? 0, estimateTokens(said)),
+    reasoningTokens: reported?.reasoningTokens ?? 0,
+  };
 }
 
 async function nextOf(events: AsyncIterator<ModelEvent>): Promise<ModelEvent | undefined> {

@@ -2,6 +2,7 @@
 // has no place, so requests with tools are refused rather than half translated.
 import type { Anthropic } from '@anthropic-ai/sdk';
 import type * as anthropic from '@anthropic-ai/sdk';
+import type { Stream } from '@anthropic-ai/sdk/streaming';
 import { BoundedMap } from '../bounded-map.ts';
 import {
   maxTokens,
@@ -11,7 +12,7 @@ import {
   type ChatMessage,
   type ChatRequest,
 } from '../chat/request.ts';
-import { invalidRequest, misconfigured } from '../errors.ts';
+import { GatewayError, invalidRequest, misconfigured } from '../errors.ts';
 import type { Limits } from '../options.ts';
 import { dataUrl, imagesOf, refuseTools } from './parts.ts';
 import { fromAnswer, fromTransport } from './failures.ts';
@@ -29,6 +30,8 @@ import type { Upstream } from './upstream.ts';
 type Sdk = typeof anthropic;
 
 const CLIENTS = 256;
+/** Called directly, since `messages.create` prints a warning for each call of a model that is about to retire. */
+const MESSAGES = '/v1/messages';
 const DEFAULT_BASE_URL = 'https://api.anthropic.com';
 /** Anthropic wants a limit with every request; this one holds where the caller sets none. */
 const DEFAULT_MAX_TOKENS = 16_384;
@@ -85,7 +88,7 @@ export async function createAnthropic(upstream: Upstream, limits: Limits): Promi
     generate: async (call) => {
       try {
         const body = parametersOf(call.request, upstreamModel(call));
-        return answerOf(await clientFor(call).messages.create({ ...body, stream: false }, { signal: call.signal }));
+        return answerOf(await clientFor(call).post<Anthropic.Message>(MESSAGES, { body, signal: call.signal }));
       } catch (error) {
         throw failureOf(sdk, error, call.signal);
       }
@@ -97,7 +100,11 @@ export async function createAnthropic(upstream: Upstream, limits: Limits): Promi
 async function* streamOf(sdk: Sdk, client: Anthropic, call: ModelCall): AsyncGenerator<ModelEvent> {
   try {
     const body = parametersOf(call.request, upstreamModel(call));
-    const events = await client.messages.create({ ...body, stream: true }, { signal: call.signal });
+    const events = await client.post<Stream<Anthropic.RawMessageStreamEvent>>(MESSAGES, {
+      body: { ...body, stream: true },
+      signal: call.signal,
+      stream: true,
+    });
     let usage = usageOf({});
     for await (const event of events) {
       if (event.type === 'message_start') yield { type: 'usage', usage: (usage = usageOf(event.message.usage)) };
@@ -224,7 +231,7 @@ function usageOf(counts: Counts, before?: Usage): Usage {
 
 function failureOf(sdk: Sdk, error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason;
-  if (error instanceof ProviderError || !(error instanceof Error)) return error;
+  if (error instanceof ProviderError || error instanceof GatewayError) return error;
   if (error instanceof sdk.APIConnectionError || !(error instanceof sdk.APIError)) return fromTransport(error);
   return fromAnswer({
     message: error.apiMessage ?? 'no reason given',

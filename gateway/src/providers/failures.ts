@@ -56,26 +56,35 @@ export function fromTransport(error: unknown): ProviderError {
   const chain = causes(error);
   const refused = chain.find((cause) => cause instanceof AddressRefusedError);
   if (refused) return new ProviderError('refused', refused.message);
-  const codes = chain.map((cause) => (cause as NodeJS.ErrnoException).code ?? '').filter((code) => code !== '');
-  const unreachable = codes.find(
-    (code) => unreachableCodes.has(code) || code.includes('CERT') || code.startsWith('ERR_TLS'),
-  );
+  const codes = chain.map(({ code }) => code).filter((code) => typeof code === 'string');
+  const unreachable = codes.find((code) => unreachableCodes.has(code) || /CERT|^ERR_TLS|^ERR_SSL/.test(code));
   if (unreachable !== undefined) return new ProviderError('unreachable', `cannot be reached (${unreachable})`);
   if (codes.some((code) => silenceCodes.has(code))) return new ProviderError('interrupted', 'fell silent for too long');
-  if (codes.includes('UND_ERR_RES_EXCEEDED_MAX_SIZE'))
+  if (codes.includes('UND_ERR_RES_EXCEEDED_MAX_SIZE')) {
     return new ProviderError('malformed', 'sent an answer that is too large');
-  const [first] = chain;
-  // Without a cause it was not the network: the answer lacks what its protocol promises.
-  if (first instanceof TypeError && first.cause === undefined)
-    return new ProviderError('malformed', 'sent an answer that makes no sense');
-  if (chain.some((cause) => cause instanceof SyntaxError))
+  }
+  if (chain.some(({ name }) => name === 'SyntaxError')) {
     return new ProviderError('malformed', 'sent an answer that is not JSON');
+  }
+  // A TypeError with a cause is how fetch reports the network; without one, the answer lacks what its protocol promises.
+  if (chain.length === 1 && chain[0]?.name === 'TypeError') {
+    return new ProviderError('malformed', 'sent an answer that makes no sense');
+  }
   return new ProviderError('interrupted', `broke the connection off${codes[0] === undefined ? '' : ` (${codes[0]})`}`);
 }
 
-function causes(error: unknown): Error[] {
-  const chain: Error[] = [];
-  for (let next = error; next instanceof Error && chain.length < 8; next = next.cause) chain.push(next);
+interface Cause {
+  name?: unknown;
+  message: string;
+  code?: unknown;
+  cause?: unknown;
+}
+
+/** By shape rather than by class: errors of Node itself may belong to another realm. */
+function causes(error: unknown): Cause[] {
+  const chain: Cause[] = [];
+  const isCause = (value: unknown): value is Cause => typeof value === 'object' && value !== null && 'message' in value;
+  for (let next = error; isCause(next) && chain.length < 8; next = next.cause) chain.push(next);
   return chain;
 }
 

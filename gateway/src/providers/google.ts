@@ -17,7 +17,7 @@ import {
   type ChatMessage,
   type ChatRequest,
 } from '../chat/request.ts';
-import { invalidRequest, misconfigured } from '../errors.ts';
+import { GatewayError, invalidRequest, misconfigured } from '../errors.ts';
 import { dataUrl, imagesOf, refuseTools } from './parts.ts';
 import { fromAnswer, fromTransport } from './failures.ts';
 import {
@@ -53,7 +53,7 @@ export async function createGoogle(upstream: Upstream): Promise<Provider> {
     const id = `${baseUrl}\n${apiKey ?? ''}`;
     const existing = clients.get(id);
     if (existing) return existing;
-    const client = new sdk.GoogleGenAI({ vertexai: false, apiKey: apiKey ?? 'none', httpOptions: { baseUrl } });
+    const client = new sdk.GoogleGenAI({ vertexai: false, apiKey: apiKey ?? 'none', httpOptions: addressOf(baseUrl) });
     clients.set(id, client);
     return client;
   };
@@ -95,6 +95,12 @@ async function* streamOf(
   } catch (error) {
     throw failureOf(sdk, error, call.signal, seen);
   }
+}
+
+/** The SDK adds the API's version to the address itself, so one that ends in a version has it taken apart. */
+function addressOf(url: string): { baseUrl: string; apiVersion?: string } {
+  const [, baseUrl, apiVersion] = /^(.+)\/(v\d[a-z0-9]*)\/?$/.exec(url) ?? [];
+  return baseUrl === undefined || apiVersion === undefined ? { baseUrl: url } : { baseUrl, apiVersion };
 }
 
 /** The SDK's errors come without headers, so they are noted as they pass. */
@@ -218,7 +224,7 @@ function usageOf(counts: NonNullable<GenerateContentResponse['usageMetadata']>):
 
 function failureOf(sdk: Sdk, error: unknown, signal: AbortSignal, seen: Seen): unknown {
   if (signal.aborted) return signal.reason;
-  if (error instanceof ProviderError || !(error instanceof Error)) return error;
+  if (error instanceof ProviderError || error instanceof GatewayError) return error;
   if (!(error instanceof sdk.ApiError)) return fromTransport(error);
   return fromAnswer({ status: error.status, message: messageIn(error.message) }, seen.retryAfter);
 }

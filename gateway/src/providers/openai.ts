@@ -3,7 +3,7 @@
 import type { OpenAI } from 'openai';
 import type * as openai from 'openai';
 import { BoundedMap } from '../bounded-map.ts';
-import { misconfigured } from '../errors.ts';
+import { GatewayError, misconfigured } from '../errors.ts';
 import type { Limits } from '../options.ts';
 import { fromAnswer, fromTransport } from './failures.ts';
 import {
@@ -157,7 +157,7 @@ function usageOf(usage: OpenAI.CompletionUsage): Usage {
 
 function failureOf(sdk: Sdk, error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason;
-  if (error instanceof ProviderError || !(error instanceof Error)) return error;
+  if (error instanceof ProviderError || error instanceof GatewayError) return error;
   if (error instanceof sdk.APIConnectionError || !(error instanceof sdk.APIError)) return fromTransport(error);
   const said = (error.error as { message?: unknown } | undefined)?.message;
   return fromAnswer({
