@@ -1,0 +1,228 @@
+// The manifests on a real API server: it takes them as they are, and holds people and Kadre to what they may do.
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { startControlPlane, type ControlPlane } from '../cluster/control-plane.ts';
+import { eventually } from '../support/kubectl.ts';
+
+const root = path.join(import.meta.dirname, '..', '..');
+const NAMESPACE = 'shop';
+const COLD_MACHINE_MS = 20 * 60_000;
+
+let controlPlane: ControlPlane;
+
+/** Runs kubectl as the administrator, or as somebody else. Rejects with what kubectl complains about. */
+function kubectl(args: string[], input = '', as?: string): Promise<string> {
+  const all = ['kubectl', '--kubeconfig', controlPlane.adminKubeconfigPath, ...(as ? ['--as', as] : []), ...args];
+  return new Promise((resolve, reject) => {
+    const child = execFile(
+      controlPlane.binaries.kadreCluster,
+      all,
+      { cwd: root, maxBuffer: 16 * 2 ** 20 },
+      (error, out, complaint) => {
+        if (error) reject(new Error(complaint || error.message));
+        else resolve(out);
+      },
+    );
+    child.stdin?.end(input);
+  });
+}
+
+const create = (kind: string, name: string, spec: object, as?: string) =>
+  kubectl(['create', '-f', '-'], manifest(kind, name, spec), as);
+
+const manifest = (kind: string, name: string, spec: object) =>
+  JSON.stringify({ apiVersion: 'kadre.dev/v1alpha1', kind, metadata: { name, namespace: NAMESPACE }, spec });
+
+interface Right {
+  verb: string;
+  group?: string;
+  resource: string;
+  name: string;
+}
+
+/** One right on one object: in the namespace, or in the cluster where the object has none. */
+async function allow(user: string, { verb, group = '', resource, name }: Right, scope = NAMESPACE): Promise<void> {
+  const kind = scope === '' ? 'ClusterRole' : 'Role';
+  const metadata = { name: `${user}-${verb}-${resource}-${name}`, ...(scope !== '' && { namespace: scope }) };
+  const apiVersion = 'rbac.authorization.k8s.io/v1';
+  const rules = [{ apiGroups: [group], resources: [resource], resourceNames: [name], verbs: [verb] }];
+  const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind, name: metadata.name };
+  const subjects = [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: user }];
+  const objects = [
+    { apiVersion, kind, metadata, rules },
+    { apiVersion, kind: `${kind}Binding`, metadata, roleRef, subjects },
+  ];
+  await kubectl(['create', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
+}
+
+const model = (secret: string, baseUrl = 'https://models.example.com') => ({
+  provider: 'openaiCompatible',
+  model: 'm',
+  baseUrl,
+  auth: { secretRef: { name: secret, key: 'key' } },
+});
+const agent = (runtime: object) => ({ model: 'm', instructions: 'Help.', runtime });
+const steps = (...pools: string[]) => ({
+  steps: pools.map((pool, i) => ({ name: `s${i}`, container: { image: 'busybox:1.37', gpu: { pool } } })),
+});
+
+beforeAll(async () => {
+  controlPlane = await startControlPlane();
+  await kubectl(['create', 'namespace', NAMESPACE]);
+  // The kinds first: the other objects do not need them, but the policies are checked against their schemas.
+  await kubectl(['apply', '--server-side', '-k', 'crds']);
+  await kubectl([
+    'wait',
+    '--for=condition=Established',
+    'crd',
+    '-l',
+    'app.kubernetes.io/part-of=kadre',
+    '--timeout=60s',
+  ]);
+  await kubectl(['apply', '--server-side', '-k', 'config/default']);
+  // Dora writes Kadre's kinds and nothing else.
+  await kubectl(['-n', NAMESPACE, 'create', 'rolebinding', 'dora', '--clusterrole=kadre-editor', '--user=dora']);
+  // Policies reach the API server's admission through a watch.
+  await eventually('the policies at work', async () => {
+    const attempt = kubectl(
+      ['create', '--dry-run=server', '-f', '-'],
+      manifest('Model', 'probe', model('probe')),
+      'dora',
+    );
+    const refused = await attempt.then(
+      () => false,
+      (error: unknown) => String(error).includes('kadre-models'),
+    );
+    const workflow = kubectl(
+      ['create', '--dry-run=server', '-f', '-'],
+      manifest('Workflow', 'probe', steps('p')),
+      'dora',
+    );
+    const agents = kubectl(
+      ['create', '--dry-run=server', '-f', '-'],
+      manifest('Agent', 'probe', agent({ serviceAccountName: 'p' })),
+      'dora',
+    );
+    const others = await Promise.allSettled([workflow, agents]);
+    return refused && others.every(({ status }) => status === 'rejected');
+  });
+}, COLD_MACHINE_MS);
+
+afterAll(async () => controlPlane.stop());
+
+describe('a Secret that a Model names', () => {
+  test('is refused to whoever may neither get nor use it, with the way to mend it', async () => {
+    await expect(create('Model', 'a', model('of-others'), 'dora')).rejects.toThrow(
+      /you may neither get nor use Secret of-others; ask for a Role with the verb "use" on it/,
+    );
+  });
+
+  test('is granted to whoever may use it, though not read it', async () => {
+    await allow('dora', { verb: 'use', resource: 'secrets', name: 'granted' });
+    await create('Model', 'granted', model('granted'), 'dora');
+  });
+
+  test('is granted to whoever may read it anyway', async () => {
+    await allow('dora', { verb: 'get', resource: 'secrets', name: 'readable' });
+    await create('Model', 'readable', model('readable'), 'dora');
+  });
+
+  test('cannot be sent elsewhere by whoever may not use it', async () => {
+    await create('Model', 'ours', model('of-others'));
+    const elsewhere = JSON.stringify({ spec: { baseUrl: 'https://evil.example.com' } });
+    const patch = ['-n', NAMESPACE, 'patch', 'model', 'ours', '--type=merge', '-p'];
+    await expect(kubectl([...patch, elsewhere], '', 'dora')).rejects.toThrow(/neither get nor use Secret of-others/);
+    // What is no change of the spec needs no right to the Secret.
+    await kubectl([...patch, JSON.stringify({ metadata: { labels: { team: 'a' } } })], '', 'dora');
+  });
+
+  test('may be absent', async () => {
+    await create('Model', 'simulated', { provider: 'simulated' }, 'dora');
+  });
+});
+
+describe('a ServiceAccount that an Agent names', () => {
+  test('is refused to whoever may neither create pods nor use it', async () => {
+    await expect(create('Agent', 'a', agent({ serviceAccountName: 'robot' }), 'dora')).rejects.toThrow(
+      /neither create pods nor use ServiceAccount robot/,
+    );
+  });
+
+  test('is granted to whoever may use it', async () => {
+    await allow('dora', { verb: 'use', resource: 'serviceaccounts', name: 'helper' });
+    await create('Agent', 'helped', agent({ serviceAccountName: 'helper' }), 'dora');
+  });
+});
+
+describe('a GPU pool', () => {
+  test('is refused to an Agent of whoever may not use it', async () => {
+    await expect(create('Agent', 'a', agent({ gpu: { pool: 'a100' } }), 'dora')).rejects.toThrow(
+      /may not use GpuPool a100/,
+    );
+  });
+
+  test('is refused to a Workflow, wherever in it the pool stands', async () => {
+    await allow('dora', { verb: 'use', group: 'kadre.dev', resource: 'gpupools', name: 't4' }, '');
+    await create('Workflow', 'allowed', steps('t4', 't4'), 'dora');
+    await expect(create('Workflow', 'refused', steps('t4', 't4', 'a100'), 'dora')).rejects.toThrow(
+      /may not use GpuPool a100/,
+    );
+  });
+
+  test('is granted from all pools to whoever is bound to kadre-gpu-user', async () => {
+    await kubectl(['create', 'clusterrolebinding', 'gina', '--clusterrole=kadre-gpu-user', '--user=gina']);
+    await kubectl(['-n', NAMESPACE, 'create', 'rolebinding', 'gina', '--clusterrole=kadre-editor', '--user=gina']);
+    await create('Workflow', 'four', steps('a', 'b', 'c', 'd'), 'gina');
+    await expect(create('Workflow', 'five', steps('a', 'b', 'c', 'd', 'e'), 'gina')).rejects.toThrow(
+      /at most 4 GPU pools/,
+    );
+  });
+});
+
+describe('rights in the cluster', () => {
+  const can = async (as: string, ...what: string[]) =>
+    (await kubectl(['auth', 'can-i', ...what], '', as).catch(() => 'no')).trim();
+  const kadre = 'system:serviceaccount:kadre-system:kadre';
+
+  test.each([
+    ['list runs everywhere', 'yes', ['list', 'runs.kadre.dev', '-A']],
+    ['write the status of a run', 'yes', ['patch', 'runs.kadre.dev', '--subresource=status', '-n', NAMESPACE]],
+    ['make Jobs', 'yes', ['create', 'jobs.batch', '-n', NAMESPACE]],
+    ['renew its lease', 'yes', ['update', 'leases.coordination.k8s.io', '-n', 'kadre-system']],
+    ['hold leases of others', 'no', ['update', 'leases.coordination.k8s.io', '-n', NAMESPACE]],
+    ['list Secrets', 'no', ['list', 'secrets', '-A']],
+    ['change a run', 'no', ['patch', 'runs.kadre.dev', '-n', NAMESPACE]],
+    ['run commands in pods', 'no', ['create', 'pods', '--subresource=exec', '-n', NAMESPACE]],
+    ['create pods itself', 'no', ['create', 'pods', '-n', NAMESPACE]],
+  ])('the control plane may %s: %s', async (_what, answer, question) => {
+    expect(await can(kadre, ...question)).toBe(answer);
+  });
+
+  test('whoever edits a namespace edits its agents, and whoever views it views them', async () => {
+    await kubectl(['-n', NAMESPACE, 'create', 'rolebinding', 'ed', '--clusterrole=edit', '--user=ed']);
+    await kubectl(['-n', NAMESPACE, 'create', 'rolebinding', 'vi', '--clusterrole=view', '--user=vi']);
+    // Roles are aggregated by the controller manager.
+    await eventually(
+      'the aggregated roles',
+      async () => (await can('ed', 'create', 'agents.kadre.dev', '-n', NAMESPACE)) === 'yes',
+    );
+    await eventually(
+      'the aggregated roles',
+      async () => (await can('vi', 'list', 'runs.kadre.dev', '-n', NAMESPACE)) === 'yes',
+    );
+    expect(await can('vi', 'create', 'runs.kadre.dev', '-n', NAMESPACE)).toBe('no');
+    expect(await can('ed', 'patch', 'runs.kadre.dev', '--subresource=status', '-n', NAMESPACE)).toBe('no');
+  });
+});
+
+test('kadre-system admits the pod of the control plane and nothing less restricted', async () => {
+  const pods = async () =>
+    kubectl(['-n', 'kadre-system', 'get', 'pods', '-l', 'app.kubernetes.io/name=kadre', '-o', 'name']);
+  await eventually('the pod admitted', async () => (await pods()).trim() !== '');
+  const loose = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'loose', namespace: 'kadre-system' } };
+  const spec = { containers: [{ name: 'c', image: 'busybox:1.37' }] };
+  await expect(kubectl(['create', '-f', '-'], JSON.stringify({ ...loose, spec }))).rejects.toThrow(
+    /violates PodSecurity "restricted/,
+  );
+});
