@@ -100,7 +100,7 @@ export class ObjectCache<T extends Named = KubeObject> implements Cache<T> {
   private readonly sync = Promise.withResolvers<undefined>();
   hasSynced = false;
 
-  constructor(kind: KindRef, options: { indexes?: Record<string, IndexBy<T>>; log?: Log } = {}) {
+  constructor(kind: KindRef, options: { indexes?: Record<string, IndexBy<NoInfer<T>>>; log?: Log } = {}) {
     this.kind = kind;
     this.log = options.log ?? silentLog;
     for (const [name, indexBy] of Object.entries(options.indexes ?? {})) this.addIndex(name, indexBy);

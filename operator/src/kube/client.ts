@@ -34,7 +34,7 @@ export interface ListOptions extends CallOptions, Selection {
   pageSize?: number;
 }
 
-export interface WatchOptions extends Selection {
+interface WatchOptions extends Selection {
   resourceVersion?: string;
   /** Watch-list: start with synthetic ADDED events and a bookmark that ends them. */
   sendInitialEvents?: boolean;
@@ -42,12 +42,12 @@ export interface WatchOptions extends Selection {
   signal?: AbortSignal;
 }
 
-export interface ObjectList {
+interface ObjectList {
   items: KubeObject[];
   resourceVersion: string;
 }
 
-export interface DeleteOptions extends CallOptions {
+interface DeleteOptions extends CallOptions {
   propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
 }
 

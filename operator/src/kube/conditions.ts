@@ -13,7 +13,7 @@ export interface KubeCondition {
 export type NewCondition = Omit<KubeCondition, 'lastTransitionTime'>;
 
 /** RFC 3339 in whole seconds, as `metav1.Time` is. `ms`: milliseconds since the epoch. */
-export const kubeTime = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+const kubeTime = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
 /**
  * The conditions with `next` in its place; the others stay as and where they are.

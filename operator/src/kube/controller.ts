@@ -23,14 +23,10 @@ export interface Watched {
 export function watching<T>(cache: Cache<T>, toKeys: (object: Readonly<T>) => Iterable<string>): Watched {
   return {
     subscribe: (enqueue) => {
-      const all = (object: Readonly<T>) => {
-        for (const key of toKeys(object)) enqueue(key);
-      };
-      const stop = cache.onChange((change) => {
-        if (change.old !== undefined && change.old !== change.object) all(change.old);
-        all(change.object);
+      const stop = cache.onChange(({ object, old }) => {
+        for (const key of new Set([...(old ? toKeys(old) : []), ...toKeys(object)])) enqueue(key);
       });
-      for (const object of cache.list()) all(object);
+      for (const key of new Set(cache.list().flatMap((object) => [...toKeys(object)]))) enqueue(key);
       return stop;
     },
   };

@@ -9,7 +9,7 @@ import { systemClock } from './clock.ts';
 import type { Clock } from './clock.ts';
 
 /** What one request needs. */
-export interface Access {
+interface Access {
   /** Base URL of the API server, without a slash at the end. */
   server: string;
   headers: Record<string, string>;
@@ -59,6 +59,7 @@ export function createCredentials(options: CredentialsOptions = {}): Credentials
   let config: KubeConfig | undefined;
   let current: { access: Promise<Access>; readAt: number } | undefined;
   let pool: { key: string; dispatcher: Dispatcher } | undefined;
+  let closed = false;
 
   const poolFor = (tls: TlsMaterial, proxy: string | undefined): Dispatcher => {
     const key = digest([tls, proxy]);
@@ -70,6 +71,7 @@ export function createCredentials(options: CredentialsOptions = {}): Credentials
   };
 
   const read = async (): Promise<Access> => {
+    if (closed) throw new Error('The client is closed');
     config ??= load();
     const cluster = config.getCurrentCluster();
     if (!cluster)
@@ -99,6 +101,8 @@ export function createCredentials(options: CredentialsOptions = {}): Credentials
       current = undefined;
     },
     close: async () => {
+      closed = true;
+      current = undefined;
       await pool?.dispatcher.destroy();
       pool = undefined;
     },

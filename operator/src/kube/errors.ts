@@ -88,7 +88,6 @@ export const isAlreadyExists = (error: unknown) => hasReason(error, 'AlreadyExis
 /** The resourceVersion is too old for a watch to continue from. */
 export const isExpired = (error: unknown) => error instanceof KubeError && error.code === 410;
 export const isNotLeader = (error: unknown) => hasReason(error, kubeReasons.notLeader);
-export const isAborted = (error: unknown) => hasReason(error, kubeReasons.aborted);
 /** The API server refuses the content itself, so that sending it again cannot help. */
 export const isInvalid = (error: unknown) => hasReason(error, 'Invalid', 'BadRequest');
 

@@ -12,7 +12,7 @@ import { microTime } from './micro-time.ts';
 import type { KubeObject, PlannedEvent } from './plan.ts';
 
 /** The object that an Event is about. */
-export type Regarding = Pick<KubeObject, 'apiVersion' | 'kind' | 'metadata'>;
+type Regarding = Pick<KubeObject, 'apiVersion' | 'kind' | 'metadata'>;
 
 export interface EventRecorder {
   record(regarding: Regarding, event: PlannedEvent): void;
@@ -42,6 +42,8 @@ interface Series {
   lastAt: number;
   /** What the API server knows. */
   sentCount: number;
+  /** An update is on its way, or waits for its turn. */
+  sending: boolean;
   sentAt: number;
 }
 
@@ -101,6 +103,7 @@ class Recorder implements EventRecorder {
       count: 1,
       lastAt: now,
       sentCount: 1,
+      sending: false,
       sentAt: now,
     };
     this.series.set(key, first);
@@ -125,9 +128,8 @@ class Recorder implements EventRecorder {
   }
 
   private sendCount(series: Series): void {
-    if (series.count === series.sentCount) return;
-    series.sentCount = series.count;
-    series.sentAt = this.clock.now();
+    if (series.count === series.sentCount || series.sending) return;
+    series.sending = true;
     this.send(() => this.update(series));
   }
 
@@ -193,6 +195,9 @@ class Recorder implements EventRecorder {
 
   private async update(series: Series): Promise<void> {
     const { client } = this.options;
+    series.sending = false;
+    series.sentCount = series.count;
+    series.sentAt = this.clock.now();
     if (series.name === undefined) return;
     const ref = { ...eventKind, namespace: series.namespace, name: series.name };
     const patch = { series: { count: series.count, lastObservedTime: microTime(series.lastAt) } };

@@ -22,7 +22,7 @@ export interface ExecutorOptions {
 }
 
 /** The object that a plan is about, as it was read from a cache. */
-export interface Owner {
+interface Owner {
   apiVersion: string;
   kind: string;
   metadata: KubeObject['metadata'];

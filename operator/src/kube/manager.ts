@@ -81,7 +81,7 @@ export class Manager {
   }
 
   /** The cache of a kind and selection; the same one for the same arguments. Call it before `start`. */
-  cache<T extends Named = KubeObject>(kind: KindRef, options: CacheOptions<T> = {}): Cache<T> {
+  cache<T extends Named = KubeObject>(kind: KindRef, options: CacheOptions<NoInfer<T>> = {}): Cache<T> {
     const { indexes = {}, optional = false, ...selection } = options;
     const key = JSON.stringify([
       kind.apiVersion,

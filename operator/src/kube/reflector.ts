@@ -13,13 +13,13 @@ import { isNewer } from './resource-version.ts';
 import type { WatchEvent } from './watch-decoder.ts';
 
 /** Where the objects go. */
-export interface Sink {
+interface Sink {
   replace(objects: KubeObject[]): void;
   upsert(object: KubeObject): void;
   remove(object: KubeObject): void;
 }
 
-export type ReflectorState = 'syncing' | 'synced' | 'absent';
+type ReflectorState = 'syncing' | 'synced' | 'absent';
 
 export interface ReflectorOptions {
   client: KubeClient;

@@ -8,7 +8,7 @@ import { KubeError, kubeReasons, messageOf } from './errors.ts';
 import type { KubeStatus } from './errors.ts';
 import type { KubeMetrics } from './metrics.ts';
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export type Query = Record<string, string | number | boolean | undefined>;
 
 export interface TransportRequest {
