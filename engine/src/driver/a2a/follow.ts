@@ -1,0 +1,224 @@
+// Hands a task to an agent and stays with it to its end: through cut streams, lost replicas and restarts of the engine.
+import { a2aMetadata, type Failure } from '@kadre/crds';
+import type { Outcome } from '../../core/events.ts';
+import type { Work } from '../../core/task.ts';
+import { pause, type Clock } from '../clock.ts';
+import { CallError, type A2AConnection } from './connection.ts';
+import { replicaUrl } from './instance.ts';
+import { TaskView } from './task-view.ts';
+import { errorCodes, wire, type StreamResponse } from './wire.ts';
+
+export interface Order {
+  /** The same at each try, so that an agent takes the task once: `<run uid>/<step id>/<attempt>`. */
+  messageId: string;
+  work: Extract<Work, { kind: 'agent' }>;
+  /** A fresh token for the step. */
+  stepToken: () => string;
+  /** Where the agent is served now. */
+  place: () => { found: boolean; url?: string };
+}
+
+/** Which task it is at the agent, and which replica holds it. */
+export interface Accepted {
+  taskId: string;
+  instance?: string;
+}
+
+export interface FollowOptions {
+  connection: A2AConnection;
+  clock: Clock;
+  /** Milliseconds that the agent may be out of reach. */
+  agentPatience: number;
+  /** Milliseconds that stopping the task is tried. */
+  stopGrace: number;
+  /** Told when the agent has taken the task, and when another replica has. */
+  onAccepted: (accepted: Accepted) => void;
+  /** Lets go of the task; it goes on at the agent. */
+  detach: AbortSignal;
+  /** Stops the task at the agent. */
+  stop: AbortSignal;
+}
+
+/** Milliseconds between tries: doubled from the first to the last. */
+const FIRST_PAUSE = 100;
+const LAST_PAUSE = 2000;
+
+/** Resolves with how the task ended: 'stopped' if it was stopped, or if its agent gave it up. */
+export async function followTask(
+  order: Order,
+  accepted: Accepted | undefined,
+  options: FollowOptions,
+): Promise<Outcome> {
+  const done = new AbortController();
+  const follower = new Follower(order, accepted, options, AbortSignal.any([options.detach, done.signal]));
+  try {
+    return await Promise.race([follower.follow(), follower.stopWhenAsked()]);
+  } finally {
+    done.abort();
+  }
+}
+
+class Follower {
+  readonly #order: Order;
+  readonly #options: FollowOptions;
+  readonly #signal: AbortSignal;
+  #view = new TaskView();
+  #accepted: Accepted | undefined;
+  #onAccepted: (() => void) | undefined;
+  /** When the agent was last heard of. */
+  #heard: number;
+  #pause = FIRST_PAUSE;
+
+  constructor(order: Order, accepted: Accepted | undefined, options: FollowOptions, signal: AbortSignal) {
+    this.#order = order;
+    this.#accepted = accepted;
+    this.#options = options;
+    this.#signal = signal;
+    this.#heard = options.clock.now();
+  }
+
+  async follow(): Promise<Outcome> {
+    for (;;) {
+      const outcome = await this.#attempt();
+      if (outcome) return outcome;
+      await pause(this.#options.clock, this.#pause, this.#signal);
+      // Whoever let go is not interested in an outcome.
+      if (this.#signal.aborted) return 'stopped';
+      this.#pause = Math.min(this.#pause * 2, LAST_PAUSE);
+    }
+  }
+
+  async stopWhenAsked(): Promise<Outcome> {
+    const { stop, clock, stopGrace } = this.#options;
+    await aborted(stop);
+    const deadline = new AbortController();
+    const callOff = clock.at(clock.now() + stopGrace, () => deadline.abort());
+    const signal = AbortSignal.any([this.#signal, deadline.signal]);
+    if (!this.#accepted)
+      await Promise.race([new Promise<void>((resolve) => (this.#onAccepted = resolve)), aborted(signal)]);
+    while (!signal.aborted && !(await this.#cancel(signal))) await pause(clock, FIRST_PAUSE, signal);
+    callOff();
+    return 'stopped';
+  }
+
+  /** One try to bring the task to its end; undefined if another one is due. */
+  async #attempt(): Promise<Outcome | undefined> {
+    try {
+      await (this.#accepted ? this.#resume(this.#accepted) : this.#send());
+      return await this.#ended();
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      return this.#onCallError(error);
+    }
+  }
+
+  async #send(): Promise<void> {
+    const { found, url } = this.#order.place();
+    if (!found) throw new CallError(`there is no agent ${this.#order.work.agent}`, { failure: 'AgentNotFound' });
+    if (url === undefined) throw new CallError(`the agent ${this.#order.work.agent} is not served`);
+    this.#view = new TaskView();
+    const { messageId, work, stepToken } = this.#order;
+    const parts = [
+      ...(work.prompt === undefined ? [] : [{ text: work.prompt }]),
+      ...(work.input === undefined ? [] : [{ data: work.input, mediaType: 'application/json' }]),
+    ];
+    const metadata = { [a2aMetadata.stepToken]: stepToken() };
+    const params = { message: { messageId, role: 'ROLE_USER', parts, metadata }, configuration: { historyLength: 0 } };
+    await this.#options.connection.stream(url, 'SendStreamingMessage', params, this.#signal, (event) =>
+      this.#take(event, url),
+    );
+  }
+
+  async #resume(accepted: Accepted): Promise<void> {
+    const { connection } = this.#options;
+    const service = this.#order.place().url;
+    const base = accepted.instance ?? service;
+    if (base === undefined) throw new CallError(`the agent ${this.#order.work.agent} is not served`);
+    const id = accepted.taskId;
+    try {
+      await connection.stream(base, 'SubscribeToTask', { id }, this.#signal, (event) =>
+        this.#take(event, service ?? base),
+      );
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      // A task that is over cannot be subscribed to.
+      if (error.code === errorCodes.unsupportedOperation) await this.#fetch(base, id);
+      else this.#onResumeFailed(error, accepted);
+    }
+  }
+
+  async #fetch(base: string, id: string): Promise<void> {
+    const task = wire.task.safeParse(
+      await this.#options.connection.call(base, 'GetTask', { id, historyLength: 0 }, this.#signal),
+    );
+    if (!task.success) throw new CallError(`${base} sent a task that isn't A2A 1.0`, { failure: 'AgentFailed' });
+    this.#hear();
+    this.#view.replace(task.data);
+  }
+
+  /** A replica that is gone, or has forgotten the task: the next try hands the same message to the service. */
+  #onResumeFailed(error: CallError, { instance }: Accepted): void {
+    const gone = error.code === errorCodes.taskNotFound || (instance !== undefined && error.failure === undefined);
+    if (!gone) throw error;
+    this.#accepted = undefined;
+  }
+
+  #take(event: StreamResponse, service: string): 'enough' | undefined {
+    this.#hear();
+    this.#view.apply(event);
+    this.#note(service);
+    return this.#view.outcome !== undefined || this.#view.waitsFor !== undefined ? 'enough' : undefined;
+  }
+
+  #note(service: string): void {
+    const { taskId, instance: said } = this.#view;
+    if (taskId === undefined) return;
+    const before = this.#accepted?.taskId === taskId ? this.#accepted : undefined;
+    const instance = said === undefined ? before?.instance : replicaUrl(said, service);
+    if (before && before.instance === instance) return;
+    this.#accepted = { taskId, ...(instance !== undefined && { instance }) };
+    this.#options.onAccepted(this.#accepted);
+    this.#onAccepted?.();
+  }
+
+  async #ended(): Promise<Outcome | undefined> {
+    const { outcome, waitsFor } = this.#view;
+    if (outcome || waitsFor === undefined) return outcome;
+    await this.#cancel(this.#signal);
+    return { failure: { reason: 'AgentFailed', message: `the agent asks for ${waitsFor}, which a step cannot give` } };
+  }
+
+  #onCallError({ failure, message }: CallError): { failure: Failure } | undefined {
+    if (failure) return { failure };
+    const { clock, agentPatience } = this.#options;
+    if (clock.now() - this.#heard < agentPatience) return undefined;
+    return { failure: { reason: 'AgentUnavailable', message } };
+  }
+
+  #hear(): void {
+    this.#heard = this.#options.clock.now();
+    this.#pause = FIRST_PAUSE;
+  }
+
+  /** Whether there is nothing left to stop. */
+  async #cancel(signal: AbortSignal): Promise<boolean> {
+    if (!this.#accepted) return true;
+    const base = this.#accepted.instance ?? this.#order.place().url;
+    if (base === undefined) return false;
+    try {
+      await this.#options.connection.call(base, 'CancelTask', { id: this.#accepted.taskId }, signal);
+      return true;
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      return (
+        error.code !== undefined &&
+        [errorCodes.taskNotFound, errorCodes.taskNotCancelable].includes(error.code as never)
+      );
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

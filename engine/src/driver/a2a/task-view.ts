@@ -1,0 +1,106 @@
+// One task as its events tell it.
+import { a2aMetadata, failureReasons, type Failure, type FailureReason } from '@kadre/crds';
+import type { Outcome } from '../../core/events.ts';
+import type { Json } from '../../core/expression/values.ts';
+import type { StreamResponse, WireMessage, WirePart, WireStatus, WireTask } from './wire.ts';
+
+/** The largest output of a step, in bytes of JSON. */
+export const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
+const MAX_MESSAGE_CHARACTERS = 4096;
+
+export class TaskView {
+  taskId: string | undefined;
+  instance: string | undefined;
+  #status: WireStatus | undefined;
+  #message: WireMessage | undefined;
+  #artifacts = new Map<string, WirePart[]>();
+
+  apply({ task, message, statusUpdate, artifactUpdate }: StreamResponse): void {
+    if (task) this.replace(task);
+    if (message) this.#message = message;
+    if (statusUpdate) {
+      this.taskId ??= statusUpdate.taskId;
+      if (statusUpdate.status) this.#status = statusUpdate.status;
+    }
+    if (!artifactUpdate?.artifact) return;
+    this.taskId ??= artifactUpdate.taskId;
+    const { artifactId, parts } = artifactUpdate.artifact;
+    const before = artifactUpdate.append ? (this.#artifacts.get(artifactId) ?? []) : [];
+    // Appending in place: a streamed answer has thousands of pieces.
+    for (const part of parts) before.push(part);
+    this.#artifacts.set(artifactId, before);
+  }
+
+  /** The whole task as it is now. */
+  replace(task: WireTask): void {
+    this.taskId = task.id;
+    const instance = task.metadata?.[a2aMetadata.instance];
+    if (typeof instance === 'string') this.instance = instance;
+    if (task.status) this.#status = task.status;
+    this.#artifacts = new Map(task.artifacts.map(({ artifactId, parts }) => [artifactId, [...parts]]));
+  }
+
+  /** How the task ended; undefined while it goes on. */
+  get outcome(): Outcome | undefined {
+    if (this.#message) return outputOf([this.#message.parts]);
+    switch (this.#status?.state) {
+      case 'TASK_STATE_COMPLETED':
+        return this.#output();
+      case 'TASK_STATE_FAILED':
+        return { failure: failureOf(this.#status.message, 'the agent failed without saying why') };
+      case 'TASK_STATE_REJECTED':
+        return { failure: failureOf(this.#status.message, 'the agent rejected the task without saying why') };
+      case 'TASK_STATE_CANCELED':
+        return 'stopped';
+      default:
+        return undefined;
+    }
+  }
+
+  /** What the agent waits for, which a workflow cannot give. */
+  get waitsFor(): string | undefined {
+    const state = this.#status?.state;
+    if (state === 'TASK_STATE_INPUT_REQUIRED') return 'more input';
+    return state === 'TASK_STATE_AUTH_REQUIRED' ? 'authorisation' : undefined;
+  }
+
+  #output(): Outcome {
+    const artifacts = [...this.#artifacts.values()];
+    if (artifacts.length > 0) return outputOf(artifacts);
+    return outputOf(this.#status?.message ? [this.#status.message.parts] : []);
+  }
+}
+
+/** Data counts before text: one data part is the output, several are a list. Otherwise the text of all artifacts. */
+function outputOf(artifacts: WirePart[][]): Outcome {
+  const parts = artifacts.flat();
+  if (parts.some((part) => 'raw' in part || 'url' in part)) {
+    return {
+      failure: { reason: 'InvalidOutput', message: 'the agent answered with a file; steps take text and data' },
+    };
+  }
+  const data = parts.filter((part) => 'data' in part).map((part) => part.data as Json);
+  const text = artifacts.map((one) => one.map((part) => part.text ?? '').join('')).join('\n');
+  return sizedOutput(data.length === 0 ? text : data.length === 1 ? (data[0] ?? null) : data);
+}
+
+/** The output with its size, or the failure of an output that is too large. */
+export function sizedOutput(output: Json): Outcome {
+  const bytes = Buffer.byteLength(JSON.stringify(output));
+  if (bytes <= MAX_OUTPUT_BYTES) return { output, bytes };
+  return {
+    failure: { reason: 'InvalidOutput', message: `the output has ${bytes} bytes; ${MAX_OUTPUT_BYTES} are allowed` },
+  };
+}
+
+function failureOf(message: WireMessage | null | undefined, otherwise: string): Failure {
+  const text = (message?.parts ?? []).map((part) => part.text ?? '').join('');
+  return {
+    reason: reasonOf(message?.metadata?.[a2aMetadata.reason]) ?? 'AgentFailed',
+    message: text.slice(0, MAX_MESSAGE_CHARACTERS) || otherwise,
+  };
+}
+
+export function reasonOf(value: unknown): FailureReason | undefined {
+  return failureReasons.find((reason) => reason === value);
+}

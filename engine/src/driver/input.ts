@@ -1,0 +1,54 @@
+// Whether the input of a run is what the workflow takes.
+import { Ajv, type ValidateFunction } from 'ajv';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { RE2JS } from 're2js';
+import type { Problem } from '../core/plan.ts';
+
+/** Runs of the same workflow share the compiled schema; that costs milliseconds to make. */
+const compiled = new Map<string, ValidateFunction>();
+const MAX_COMPILED = 200;
+
+// Patterns come from whoever writes workflows: they must not be able to hold up everybody's engine.
+const linear = Object.assign(
+  (pattern: string) => ({ test: (text: string) => RE2JS.compile(pattern).matcher(text).find() }),
+  {
+    code: 're2js',
+  },
+);
+const options = { strict: false, validateFormats: false, allErrors: false, code: { regExp: linear } };
+
+/** What is wrong with the input; undefined if nothing is. Throws for a schema that is none. */
+export function inputProblem(schema: Record<string, unknown>, input: unknown): string | undefined {
+  const validate = compile(schema);
+  if (validate(input)) return undefined;
+  const [error] = validate.errors ?? [];
+  const where = error?.instancePath ? `input${error.instancePath.replaceAll('/', '.')}` : 'input';
+  return `${where} ${error?.message ?? 'is not what the workflow takes'}`;
+}
+
+/** What is wrong with the schema itself. */
+export function schemaProblems(schema: Record<string, unknown>): Problem[] {
+  try {
+    compile(schema);
+    return [];
+  } catch (error) {
+    return [
+      {
+        path: 'input.schema',
+        message: `is not a JSON Schema: ${error instanceof Error ? error.message : String(error)}`,
+      },
+    ];
+  }
+}
+
+function compile(schema: Record<string, unknown>): ValidateFunction {
+  const key = JSON.stringify(schema);
+  const known = compiled.get(key);
+  if (known) return known;
+  // A fresh instance each time: it would keep all schemas that it ever saw, and refuse a second one with the same $id.
+  const draft7 = typeof schema.$schema === 'string' && schema.$schema.includes('draft-07');
+  const validate = draft7 ? new Ajv(options).compile(schema) : new Ajv2020(options).compile(schema);
+  if (compiled.size >= MAX_COMPILED) compiled.delete(compiled.keys().next().value ?? '');
+  compiled.set(key, validate);
+  return validate;
+}

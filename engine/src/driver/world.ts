@@ -1,0 +1,22 @@
+// What all runs of one engine share.
+import type { Store } from '@kadre/store';
+import type { Logger } from 'pino';
+import type { A2AConnection } from './a2a/connection.ts';
+import type { Admission } from './admission.ts';
+import type { AgentDirectory } from './agents.ts';
+import type { Clock } from './clock.ts';
+import type { AttemptName } from './jobs.ts';
+import type { EngineLimits } from './options.ts';
+
+export interface World {
+  store: Store;
+  agents: AgentDirectory;
+  logger: Logger;
+  clock: Clock;
+  limits: EngineLimits;
+  signal: AbortSignal;
+  connection: A2AConnection;
+  admission: Admission;
+  /** A step token, good until the step's timeout and some time more. */
+  mint: (name: AttemptName, agent: string, timeout?: number, job?: string) => string;
+}
