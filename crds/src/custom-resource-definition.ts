@@ -44,7 +44,8 @@ export function objectSchema(kind: Kind): StructuralSchema {
     properties: {
       apiVersion: { type: 'string', description: `The version of the schema of this object: ${GROUP}/${VERSION}.` },
       kind: { type: 'string', description: `What this object is: ${kind.kind}.` },
-      metadata: { type: 'object', description: 'What every object has: a name, labels, annotations.' },
+      // The API server describes it itself and refuses a description from others.
+      metadata: { type: 'object' },
       spec: { ...structural(kind.spec, `${kind.kind}.spec`), description: 'What is wanted.' },
       status: {
         ...structural(kind.status, `${kind.kind}.status`),

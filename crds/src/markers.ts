@@ -6,10 +6,10 @@ export function rules(...list: ValidationRule[]) {
   return { 'x-kubernetes-validations': list };
 }
 
-/** A list whose elements are told apart by one field: no duplicates, and appliers own single elements. */
+/**
+ * A list whose elements are told apart by one field: no duplicates, and appliers own single elements. Only for lists of
+ * objects: of a set of strings, each one would be written down again in the managed fields of the object.
+ */
 export function listMap(key: string) {
   return { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': [key] };
 }
-
-/** A list of different scalars. */
-export const listSet = { 'x-kubernetes-list-type': 'set' };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { listMap, listSet, rules } from './markers.ts';
+import { listMap, rules } from './markers.ts';
 import { structural } from './structural.ts';
 
 describe('a structural schema', () => {
@@ -16,7 +16,7 @@ describe('a structural schema', () => {
         count: z.int().describe('Unbounded.'),
         width: z.int().min(1).max(9).default(3).describe('Bounded.'),
         color: z.enum(['red', 'blue']).default('red').describe('The colour.'),
-        tags: z.array(z.string().max(9).describe('One.')).max(4).meta(listSet).optional().describe('Tags.'),
+        tags: z.array(z.string().max(9).describe('One.')).max(4).optional().describe('Tags.'),
         parts: z
           .array(z.object({ id: z.string().describe('The id.') }).describe('One.'))
           .meta(listMap('id'))
@@ -44,7 +44,6 @@ describe('a structural schema', () => {
           type: 'array',
           description: 'Tags.',
           maxItems: 4,
-          'x-kubernetes-list-type': 'set',
           items: { type: 'string', description: 'One.', maxLength: 9 },
         },
         parts: {

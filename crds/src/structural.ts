@@ -28,7 +28,7 @@ export interface StructuralSchema {
   additionalProperties?: StructuralSchema;
   required?: string[];
   'x-kubernetes-preserve-unknown-fields'?: true;
-  'x-kubernetes-list-type'?: 'atomic' | 'set' | 'map';
+  'x-kubernetes-list-type'?: 'map';
   'x-kubernetes-list-map-keys'?: string[];
   'x-kubernetes-validations'?: ValidationRule[];
 }

@@ -1,13 +1,13 @@
 // Workflow: steps, and how they depend on one another.
 import { z } from 'zod';
 import { dnsLabel, duration, envVar, gpuRequest, json, jsonSchema, resources } from './common.ts';
-import { listMap, listSet, rules } from './markers.ts';
+import { listMap, rules } from './markers.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
 import { failureReasons } from './reasons.ts';
 
-/** CEL for a field of type `duration`; CEL's own clock knows no days. */
-const celDuration = (field: string) =>
-  `(${field}.endsWith('d') ? duration(string(int(${field}.replace('d', '')) * 24) + 'h') : duration(${field}))`;
+/** CEL for the milliseconds of a `duration`; CEL itself knows no days. */
+const milliseconds = (field: string) =>
+  `(${field}.endsWith('d') ? int(${field}.replace('d', '')) * 86400000 : duration(${field}).getMilliseconds())`;
 
 const backoff = z
   .object({
@@ -18,7 +18,7 @@ const backoff = z
   .meta(
     rules({
       message: 'initial must not exceed max (which is 5m if absent): raise max or lower initial',
-      rule: `${celDuration('self.initial')} <= ${celDuration('self.max')}`,
+      rule: `${milliseconds('self.initial')} <= ${milliseconds('self.max')}`,
     }),
   );
 
@@ -28,7 +28,6 @@ const retry = z.object({
   on: z
     .array(z.enum(failureReasons).describe('A reason for failure.'))
     .max(16)
-    .meta(listSet)
     .optional()
     .describe('Only for these reasons, such as RateLimited or TimedOut. Absent: for any.'),
 });
@@ -119,7 +118,6 @@ export const step = z
     needs: z
       .array(dnsLabel.describe('The name of a step.'))
       .max(100)
-      .meta(listSet)
       .optional()
       .describe('The steps to wait for. Absent: the step above. An empty list: none.'),
     when: z.string().max(4096).optional().describe('Run the step only if this expression is true.'),
@@ -152,8 +150,16 @@ export const step = z
   .describe('One step.');
 
 // `names` is bound through a list of one element, so that the names are gathered once and not for every step.
-const missingNeeds = (s: string) => `has(${s}.needs) && !${s}.needs.all(need, need in names)`;
 const withNames = (expression: string) => `[self.map(s, s.name)].map(names, ${expression})[0]`;
+const needsStranger = 'has(s.needs) && !s.needs.all(need, need in names)';
+const needsKnown = rules({
+  message: 'needs must name steps of this workflow',
+  messageExpression: withNames(
+    `'step ' + self[self.map(s, ${needsStranger}).indexOf(true)].name + ' needs a step that is not in this workflow: mend the names in its needs'`,
+  ),
+  // Beyond this much work the API server would give up; the operator checks such workflows alone.
+  rule: `self.map(s, has(s.needs) ? size(s.needs) : 0).sum() * size(self) > 400000 || ${withNames(`!self.exists(s, ${needsStranger})`)}`,
+});
 
 export const workflowSpec = z.object({
   description: z.string().max(1024).optional().describe('What the workflow is for, in a sentence.'),
@@ -165,16 +171,7 @@ export const workflowSpec = z.object({
     .array(step)
     .min(1)
     .max(200)
-    .meta({
-      ...listMap('name'),
-      ...rules({
-        message: 'needs must name steps of this workflow',
-        messageExpression: withNames(
-          `'needs must name steps of this workflow; see ' + self.filter(s, ${missingNeeds('s')}).map(s, s.name).join(', ')`,
-        ),
-        rule: withNames(`!self.exists(s, ${missingNeeds('s')})`),
-      }),
-    })
+    .meta({ ...listMap('name'), ...needsKnown })
     .describe('The steps; each runs after the one above, unless needs says otherwise.'),
   output: json
     .optional()
