@@ -233,6 +233,10 @@ describe('kubectl scale', () => {
 
   test('serves an agent that was not served', async () => {
     const { body } = await cluster.create('Agent', { spec: minimal.Agent });
+    expect(await cluster.call('GET', `${path('Agent')}/${body.metadata.name}/scale`)).toMatchObject({
+      status: 500,
+      message: expect.stringContaining('.spec.serving.replicas'),
+    });
     await cluster.kubectl(['scale', `agents/${body.metadata.name}`, '--replicas=2']);
     expect((await cluster.get('Agent', body.metadata.name)).body).toMatchObject({
       spec: { serving: { replicas: 2, logLevel: 'info' } },
