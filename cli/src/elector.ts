@@ -6,7 +6,8 @@ import type { Config } from './config.ts';
 import type { Elector } from './supervisor.ts';
 
 export function createElector(config: Config, logger: Logger, registry: Registry): Elector {
-  const { client, metrics, close } = connect({ registry });
+  const connection = connect({ registry });
+  const { client, metrics } = connection;
   let elector: LeaderElector | undefined;
   return {
     run: ({ held, lost }) => {
@@ -26,7 +27,7 @@ export function createElector(config: Config, logger: Logger, registry: Registry
     },
     release: async () => {
       await elector?.stop();
-      await close();
+      await connection.close();
     },
   };
 }

@@ -5,7 +5,8 @@ import type { StartRole } from '../role-thread.ts';
 
 export const startGateway: StartRole = async ({ config, logger, registry }) => {
   const store = openSqliteStore(config.storePath);
-  const { client, metrics, close } = connect({ registry });
+  const connection = connect({ registry });
+  const { client, metrics } = connection;
   const sources = createKubeSources({ client, metrics, instance: config.identity, log: logger });
   const gateway = createGateway({ ...sources, store, logger, registry, ready: () => sources.ready() });
   await sources.start();
@@ -15,7 +16,7 @@ export const startGateway: StartRole = async ({ config, logger, registry }) => {
     stop: async () => {
       await gateway.close();
       await sources.stop();
-      await close();
+      await connection.close();
       await store.close();
     },
   };

@@ -6,7 +6,8 @@ import type { StartRole } from '../role-thread.ts';
 
 export const startOperator: StartRole = async ({ config, fence, logger, registry }) => {
   const store = openSqliteStore(config.storePath);
-  const { client, metrics, close } = connect({ registry });
+  const connection = connect({ registry });
+  const { client, metrics } = connection;
   const { runtimeImage, gatewayUrl, systemNamespace } = config;
   const operator = createOperator({
     client,
@@ -22,7 +23,7 @@ export const startOperator: StartRole = async ({ config, fence, logger, registry
   return {
     stop: async () => {
       await operator.stop();
-      await close();
+      await connection.close();
       await store.close();
     },
   };
