@@ -5,7 +5,10 @@ const only = (name, allowed, comment) => ({
   comment,
   severity: 'error',
   from: { path: part(name) },
-  to: { path: '^(crds|store|engine|gateway|agent-runtime|operator|cli|test|scripts)/', pathNot: `^(${[name, ...allowed].join('|')})/` },
+  to: {
+    path: '^(crds|store|engine|gateway|agent-runtime|operator|cli|test|scripts)/',
+    pathNot: `^(${[name, ...allowed].join('|')})/`,
+  },
 });
 const pure = '^(engine/src/core/|operator/src/[^/]+/(decide|status)\\.ts$|operator/src/[^/]+/desired/)';
 const test = '\\.test\\.ts$';
@@ -31,7 +34,10 @@ export default {
       comment: 'decisions are functions of their arguments: no client, clock, logger, randomness or node:*',
       severity: 'error',
       from: { path: pure, pathNot: test },
-      to: { dependencyTypes: ['core', 'npm'], pathNot: 'node_modules/(@marcbachmann/cel-js|zod|@kubernetes/client-node)/' },
+      to: {
+        dependencyTypes: ['core', 'npm'],
+        pathNot: 'node_modules/(@marcbachmann/cel-js|zod|@kubernetes/client-node)/',
+      },
     },
     {
       name: 'kinds-apart',
@@ -46,7 +52,10 @@ export default {
       comment: 'a part is used through its package entry',
       severity: 'error',
       from: { path: '^([^/]+)/src/' },
-      to: { path: '^(crds|store|engine|gateway|agent-runtime|operator|cli)/src/', pathNot: ['^$1/src/', '/src/(index|main)\\.ts$'] },
+      to: {
+        path: '^(crds|store|engine|gateway|agent-runtime|operator|cli)/src/',
+        pathNot: ['^$1/src/', '/src/(index|main)\\.ts$'],
+      },
     },
   ],
   options: {

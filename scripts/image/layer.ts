@@ -49,12 +49,17 @@ export async function packLayer(folder: string, file: string): Promise<Layer> {
 }
 
 function startTar(folder: string) {
-  const tar = spawn('tar', [...REPRODUCIBLE, '-cf', '-', '-C', folder, '.'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const tar = spawn('tar', [...REPRODUCIBLE, '-cf', '-', '-C', folder, '.'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let complaint = '';
+  tar.stderr.setEncoding('utf8').on('data', (text: string) => (complaint = (complaint + text).slice(0, 2000)));
   const ended = new Promise<void>((resolve, reject) => {
     tar.once('error', (error) => reject(new Error(`GNU tar is needed to pack an image: ${error.message}`)));
     tar.once('close', (code) => {
       if (code === 0) resolve();
-      else reject(new Error(`packing ${folder} failed: tar ended with code ${code ?? 'unknown'}`));
+      else
+        reject(
+          new Error(`packing ${folder} failed: ${complaint.trim() || `tar ended with code ${code ?? 'unknown'}`}`),
+        );
     });
   });
   return { output: tar.stdout, ended };

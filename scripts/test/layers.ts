@@ -40,7 +40,7 @@ export function checks(root: string, signal: AbortSignal, builds: () => Promise<
   });
   return [
     tool('Types', 'tsc', '--noEmit'),
-    tool('ESLint', 'eslint', '.', '--cache', '--cache-location', '.cache/eslint/', '--cache-strategy', 'content'),
+    tool('ESLint', 'eslint', '.'),
     tool(
       'Formatting',
       'prettier',
