@@ -30,6 +30,8 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+/** How long calls that are broken off get to say so to clients that read slowly. */
+const FAREWELL_MS = 1_000;
 const PROBES = new Set(['/healthz', '/readyz', '/metrics']);
 
 export function createGateway(options: GatewayOptions): Gateway {
@@ -48,9 +50,11 @@ export function createGateway(options: GatewayOptions): Gateway {
   const close = async (): Promise<void> => {
     draining.now = true;
     const stopped = app.close();
-    const cancel = clock.after(limits.drainMs, () => closing.abort(shuttingDown()));
+    const abort = clock.after(limits.drainMs, () => closing.abort(shuttingDown()));
+    const cut = clock.after(limits.drainMs + FAREWELL_MS, () => app.server.closeAllConnections());
     await requests.idle();
-    cancel();
+    abort();
+    cut();
     app.server.closeAllConnections();
     await stopped;
     await catalog.close();

@@ -1,8 +1,5 @@
-// What providers charge, in USD for a million tokens. Facts gathered from the providers' price pages by way of
-// https://github.com/pydantic/genai-prices, release 0.1.8.
-
-/** The day on which the prices were current. */
-export const snapshotDate = '2026-09-23';
+// What providers charge, in USD for a million tokens, as of 2026-09-23. Facts gathered from the providers' price pages by
+// way of https://github.com/pydantic/genai-prices, release 0.1.8.
 
 interface Rates {
   input: string;
