@@ -91,7 +91,7 @@ export async function createRuntime(config: RuntimeConfig, deps: RuntimeDeps): P
       const { port } = new URL(url);
       if (config.podIp !== undefined)
         instance = `http://${config.podIp.includes(':') ? `[${config.podIp}]` : config.podIp}:${port || '80'}`;
-      void model.warmUp();
+      model.warmUp().catch((error: unknown) => logger.warn({ err: error }, 'could not load the HTTP client'));
       return url;
     },
     shutdown: async (graceMs) => {

@@ -10,9 +10,10 @@ const MAX_PROBLEMS = 10;
 export async function compileSchema(schema: Record<string, unknown>): Promise<SchemaCheck> {
   // `format` is an annotation by default since draft 2019-09, and unknown keywords are to be ignored.
   const options = { strict: false, allErrors: true, validateFormats: false, logger: false } as const;
+  const { Ajv, Ajv2020 } = await import('./ajv.ts');
   const validate: ValidateFunction = isOldDraft(schema)
-    ? new (await import('ajv')).Ajv(options).compile(schema)
-    : new (await import('ajv/dist/2020.js')).Ajv2020(options).compile(schema);
+    ? new Ajv(options).compile(schema)
+    : new Ajv2020(options).compile(schema);
   return (value) => (validate(value) ? undefined : describe(validate.errors ?? []));
 }
 

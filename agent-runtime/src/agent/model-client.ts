@@ -1,7 +1,6 @@
 // The agent's only way to a model: the gateway, on the OpenAI wire.
 import { STEP_HEADER, failureReasons, type FailureReason } from '@kadre/crds';
-import type * as Undici from 'undici';
-import type { Dispatcher } from 'undici';
+import type { Dispatcher, request } from 'undici';
 import type { TokenSource } from '../credentials.ts';
 import { AgentFailure, asFailure } from '../failure.ts';
 import { chatChunk, chatCompletion, chatError, type ChatChunk, type ChatCompletion } from './chat.ts';
@@ -70,7 +69,7 @@ export function createModelClient(options: ModelClientOptions): ModelClient {
 }
 
 interface Http {
-  get(): Promise<{ undici: typeof Undici; dispatcher: Dispatcher }>;
+  get(): Promise<{ request: typeof request; dispatcher: Dispatcher }>;
   close(): Promise<void>;
 }
 
@@ -78,13 +77,13 @@ interface Http {
 function lazyHttp(): Http {
   let loading: ReturnType<Http['get']> | undefined;
   const load: Http['get'] = async () => {
-    const undici = await import('undici');
-    const dispatcher = new undici.Agent({
+    const { Agent, request } = await import('./http-client.ts');
+    const dispatcher = new Agent({
       connect: { timeout: CONNECT_TIMEOUT_MS },
       headersTimeout: FIRST_BYTE_TIMEOUT_MS,
       bodyTimeout: BETWEEN_BYTES_TIMEOUT_MS,
     });
-    return { undici, dispatcher };
+    return { request, dispatcher };
   };
   return {
     get: () => (loading ??= load()),
@@ -132,9 +131,9 @@ async function attempt(
   stream: boolean,
 ): Promise<Dispatcher.ResponseData | AgentFailure> {
   const token = await options.token();
-  const { undici, dispatcher } = await http.get();
+  const { request, dispatcher } = await http.get();
   const response = await guarded(call, () =>
-    undici.request(`${options.gatewayUrl}/v1/chat/completions`, {
+    request(`${options.gatewayUrl}/v1/chat/completions`, {
       dispatcher,
       method: 'POST',
       signal: call.signal,

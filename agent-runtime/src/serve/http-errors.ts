@@ -28,7 +28,7 @@ const statuses: Partial<Record<FailureReason, number>> = {
 /** Statuses of the gateway that speak of the caller's own request, so the caller shall see them. */
 const CALLERS_FAULT = new Set([400, 413, 422]);
 
-export function failureStatus({ reason, details }: AgentFailure): number {
+function failureStatus({ reason, details }: AgentFailure): number {
   if (details.status !== undefined && CALLERS_FAULT.has(details.status)) return details.status;
   return statuses[reason] ?? 502;
 }

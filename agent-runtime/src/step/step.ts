@@ -113,7 +113,7 @@ async function tryExchange(
   path: string,
   body?: StepOutcome,
 ): Promise<{ json?: unknown; problem?: string; final?: boolean }> {
-  const { request } = await import('undici');
+  const { request } = await import('../agent/http-client.ts');
   try {
     const response = await request(`${config.gatewayUrl}${path}`, {
       method: body === undefined ? 'GET' : 'POST',
