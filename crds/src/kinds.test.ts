@@ -48,6 +48,11 @@ describe.each(all)('%s', (name, kind) => {
     expect(wrong.map(([path]) => path)).toEqual([]);
   });
 
+  test('has no field whose name YAML 1.1 would read as a boolean', () => {
+    const fields = schema.map(([path]) => path.slice(path.lastIndexOf('.') + 1));
+    expect(fields.filter((field) => /^(y|n|yes|no|on|off|true|false)$/i.test(field))).toEqual([]);
+  });
+
   test('stays far below the 262,144 bytes that client-side apply can keep', () => {
     expect(JSON.stringify(customResourceDefinition(kind)).length).toBeLessThan(262_144 / 4);
   });

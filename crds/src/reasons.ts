@@ -1,4 +1,4 @@
-// Why a step or a run did not succeed. Typed, so that `retry.on` and dashboards can rely on them.
+// Why a step or a run did not succeed. Typed, so that `retry.reasons` and dashboards can rely on them.
 export const failureReasons = [
   'AgentNotFound', // the step names an Agent that is not there
   'AgentUnavailable', // the agent cannot be reached, or its pod died

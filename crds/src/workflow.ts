@@ -25,7 +25,8 @@ const backoff = z
 const retry = z.object({
   limit: z.int().min(0).max(100).describe('How many attempts may follow the first.'),
   backoff: backoff.optional().describe('How long to wait between attempts.'),
-  on: z
+  // Not `on`: to YAML 1.1, which kubectl reads, a key called on is the boolean true.
+  reasons: z
     .array(z.enum(failureReasons).describe('A reason for failure.'))
     .max(16)
     .optional()

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { glob } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { kinds } from '@kadre/crds';
 import { type KindName, type StoredObject, KindCluster, path } from './cluster.ts';
 
@@ -293,4 +295,14 @@ describe('server-side apply', () => {
     // The second time, the API server stores the default of the status that it dropped when it created the object.
     expect(new Set(versions.slice(1).map(({ resourceVersion }) => resourceVersion)).size).toBe(1);
   });
+});
+
+test('the examples are accepted as they are', async () => {
+  const root = join(dirname(import.meta.dirname), '..', '..');
+  const files: string[] = [];
+  for await (const file of glob('examples/**/*.yaml', { cwd: root })) files.push(file);
+  expect(files.length).toBeGreaterThan(0);
+  for (const file of files) {
+    await expect(cluster.kubectl(['create', '--dry-run=server', '-f', join(root, file)])).resolves.toContain('created');
+  }
 });

@@ -198,9 +198,9 @@ export const workflowRefusals: Refusal[] = [
   {
     mistake: 'a retry for a reason that does not exist',
     kind: 'Workflow',
-    wrong: step({ retry: { limit: 1, on: ['RateLimit'] } }),
+    wrong: step({ retry: { limit: 1, reasons: ['RateLimit'] } }),
     message: 'Unsupported value: "RateLimit"',
-    right: step({ retry: { limit: 1, on: ['RateLimited', 'TimedOut'] } }),
+    right: step({ retry: { limit: 1, reasons: ['RateLimited', 'TimedOut'] } }),
   },
   {
     mistake: 'half a device for a step',
