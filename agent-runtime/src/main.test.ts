@@ -184,6 +184,32 @@ describe('the process', () => {
     expect(again.body.result.task.id).not.toBe(body.result.task.id);
   });
 
+  test('cuts a task that takes longer than the time to shut down, and its message starts anew elsewhere', async () => {
+    gateway.handler = (_request, response) => {
+      startStream(response);
+      response.write(chunk({ content: 'half' }));
+    };
+    const first = start(['serve'], { KADRE_SHUTDOWN_SECONDS: '0' });
+    const base = await first.url();
+    const waiting = sendMessage(base);
+    await eventually(() => gateway.requests.length === 1);
+    const params = { message: { messageId: 'same', role: 'ROLE_USER', parts: [{ text: 'Hi' }] } };
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'SendStreamingMessage', params });
+    const stream = await fetch(`${base}/a2a`, {
+      method: 'POST',
+      headers: { ...A2A, 'content-type': 'application/json' },
+      body,
+    });
+    const reading = stream.text();
+    first.child.kill('SIGTERM');
+    await expect(reading).rejects.toThrow();
+    expect(await waiting).toMatchObject({ status: 503, body: { error: { data: [{ reason: 'AgentUnavailable' }] } } });
+    expect(await first.ended).toBe(0);
+    gateway.handler = say('whole');
+    const again = await sendMessage(await start(['serve']).url());
+    expect(again.body.result.task).toMatchObject({ status: { state: 'TASK_STATE_COMPLETED' } });
+  });
+
   describe('as a step', () => {
     const payload = { run: 'uid-1', step: 'research[2]', attempt: 1, prompt: 'Find facts', input: { topic: 'GPU' } };
     const env = { KADRE_STEP_TOKEN: 'step-secret' };

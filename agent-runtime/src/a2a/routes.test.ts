@@ -131,6 +131,14 @@ describe('an agent seen through the official A2A client', () => {
     expect(events.at(-1)).toMatchObject({ statusUpdate: { status: { state: 'TASK_STATE_COMPLETED' } } });
   });
 
+  test('a stream shows no history to who wants none', async () => {
+    const [shown] = await eventsOf(client.sendMessageStream(request({ parts: [{ text: 'long story' }] })));
+    const [hidden] = await eventsOf(
+      client.sendMessageStream(request({ parts: [{ text: 'long story' }] }, { historyLength: 0 })),
+    );
+    expect([shown, hidden].map((event) => JSON.stringify(event).includes('long story'))).toEqual([true, false]);
+  });
+
   test('whoever subscribes later gets what was there and all that follows', async () => {
     const { id, goOn } = await startHalted();
     await eventually(async () => (await client.getTask({ tenant: '', id })).artifacts.length > 0);

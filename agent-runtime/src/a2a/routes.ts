@@ -4,8 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { openEventStream } from '../serve/event-stream.ts';
 import { agentCard } from './card.ts';
 import { internalError, invalidRequest, type RpcError } from './errors.ts';
-import { handleRpc, type RpcContext, type RpcId } from './rpc.ts';
-import type { Task } from './task.ts';
+import { handleRpc, type RpcContext, type RpcId, type RpcOutcome } from './rpc.ts';
 import type { StreamResponse } from './wire.ts';
 
 export interface A2aOptions {
@@ -73,7 +72,7 @@ function rpcRoute(scope: FastifyInstance, context: RpcContext, { maxStreams }: A
       );
     streams += 1;
     reply.raw.once('close', () => (streams -= 1));
-    streamTask(reply, outcome.id, outcome.stream);
+    streamTask(reply, outcome);
     return reply;
   });
 }
@@ -89,15 +88,17 @@ function envelope(id: RpcId, content: { result: unknown } | { error: RpcError })
   return { jsonrpc: '2.0', id, ...content };
 }
 
+type StreamOutcome = Extract<RpcOutcome, { stream: unknown }>;
+
 /** First the task as it stands, then what happens to it. The task goes on when the listener leaves. */
-function streamTask(reply: FastifyReply, id: RpcId, task: Task): void {
+function streamTask(reply: FastifyReply, { id, stream: task, historyLength }: StreamOutcome): void {
   const events = openEventStream(reply);
   const send = (result: StreamResponse): void => events.send(envelope(id, { result }));
   const unsubscribe = task.subscribe((event) => {
     send(event);
     if (events.backlog > MAX_BACKLOG_BYTES) events.destroy();
   });
-  send({ task: task.snapshot({ artifacts: true }) });
+  send({ task: task.snapshot({ historyLength, artifacts: true }) });
   events.onClose(unsubscribe);
-  void task.finished.then(() => events.end());
+  void task.finished.then(() => (task.lost ? events.destroy() : events.end()));
 }

@@ -20,7 +20,7 @@ import { getParams, idParams, listParams, sendParams, type IncomingMessage, type
 export type RpcId = string | number | null;
 
 /** A plain result, or a task whose events shall be streamed. */
-export type RpcOutcome = { id: RpcId } & ({ result: unknown } | { error: RpcError } | { stream: Task });
+export type RpcOutcome = { id: RpcId } & (Outcome | { error: RpcError });
 
 export interface RpcContext {
   agent: Agent;
@@ -37,7 +37,7 @@ export interface RpcCall {
   version: string;
 }
 
-type Outcome = { result: unknown } | { stream: Task };
+type Outcome = { result: unknown } | { stream: Task; historyLength?: number | null | undefined };
 type Method = (context: RpcContext, params: unknown) => Outcome | Promise<Outcome>;
 
 const request = z.object({
@@ -57,7 +57,7 @@ const noExtendedCard: Method = () => {
 
 const methods = new Map<string, Method>([
   ['SendMessage', sendMessage],
-  ['SendStreamingMessage', (context, params) => ({ stream: send(context, checked(sendParams, params)) })],
+  ['SendStreamingMessage', sendStreamingMessage],
   ['GetTask', getTask],
   ['ListTasks', ({ tasks }, params) => ({ result: tasks.list(checked(listParams, params ?? {})) })],
   ['CancelTask', cancelTask],
@@ -89,7 +89,14 @@ async function sendMessage(context: RpcContext, params: unknown): Promise<Outcom
   const { message, configuration } = checked(sendParams, params);
   const task = send(context, { message, configuration });
   if (configuration?.returnImmediately !== true) await task.finished;
+  if (task.lost)
+    throw internalError('AgentUnavailable', 'The agent was shut down before it had an answer; send the message again.');
   return { result: { task: task.snapshot({ historyLength: configuration?.historyLength, artifacts: true }) } };
+}
+
+function sendStreamingMessage(context: RpcContext, params: unknown): Outcome {
+  const { message, configuration } = checked(sendParams, params);
+  return { stream: send(context, { message, configuration }), historyLength: configuration?.historyLength };
 }
 
 function getTask({ tasks }: RpcContext, params: unknown): Outcome {
@@ -146,7 +153,8 @@ async function work(
   } catch (error) {
     const failure = asFailure(error);
     if (failure.reason === 'InternalError') onFault(failure.cause);
-    task.fail(failure);
+    if (failure.reason === 'AgentUnavailable') task.lose();
+    else task.fail(failure);
   } finally {
     slot.release();
   }

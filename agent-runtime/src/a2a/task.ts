@@ -34,7 +34,7 @@ const terminal: readonly TaskState[] = ['TASK_STATE_COMPLETED', 'TASK_STATE_FAIL
 export class Task {
   readonly id: string;
   readonly contextId: string;
-  /** Resolves when the task is over. */
+  /** Resolves when the task is over, or lost. */
   readonly finished: Promise<void>;
   readonly #options: TaskOptions;
   readonly #history: WireMessage;
@@ -46,6 +46,7 @@ export class Task {
   #data: Part | undefined;
   #pending = '';
   #flush: NodeJS.Immediate | undefined;
+  #lost = false;
 
   constructor(options: TaskOptions) {
     this.#options = options;
@@ -63,6 +64,11 @@ export class Task {
 
   get over(): boolean {
     return terminal.includes(this.state);
+  }
+
+  /** The process ends before the task does. */
+  get lost(): boolean {
+    return this.#lost;
   }
 
   /** Milliseconds since 1970. */
@@ -130,6 +136,16 @@ export class Task {
     if (this.over) return;
     this.#emitPending(false);
     this.#end('TASK_STATE_CANCELED');
+  }
+
+  /**
+   * Gives the task up without an end, as if the process had been killed: whoever listens loses the connection and sends
+   * the message again, which another replica then takes. A failed task would be final instead.
+   */
+  lose(): void {
+    if (this.over) return;
+    this.#lost = true;
+    this.#resolveFinished();
   }
 
   #end(state: TaskState, message?: WireMessage): void {
