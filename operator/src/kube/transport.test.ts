@@ -79,6 +79,12 @@ describe('an idempotent request', () => {
     expect(server.requests).toHaveLength(1);
   });
 
+  test('is not tried again after a 500 without a reason, which is about its content', async () => {
+    server.fail(always, { status: 500, body: status(500, '') }, 5);
+    expect(await finish(client.apply(object))).toMatchObject({ code: 500, reason: 'Unknown' });
+    expect(server.requests).toHaveLength(1);
+  });
+
   test('gives up after a bounded number of attempts', async () => {
     server.fail(always, { status: 500, body: status(500, 'InternalError') }, 100);
     expect(await finish(client.get(ref), 1000)).toMatchObject({ code: 500 });

@@ -154,6 +154,8 @@ function headersFor(request: TransportRequest, auth: Record<string, string>, use
 function mayRetry(request: TransportRequest, error: KubeError): boolean {
   if (error.code === 429) return true;
   if (request.idempotent !== true) return false;
+  // A 500 without a reason is a plain Go error, mostly about the content, such as an apply with an unknown field.
+  if (error.code === 500 && error.reason === unknownReason) return false;
   return error.code >= 500 || error.reason === kubeReasons.network || error.reason === kubeReasons.timeout;
 }
 
@@ -188,7 +190,8 @@ async function refusal(request: TransportRequest, answer: Answer): Promise<KubeE
   const seconds = Number.isFinite(header) ? header : status?.details?.retryAfterSeconds;
   // A 404 without a Status comes from the router, not from a storage: there is no such path.
   const unknownPath = code === 404 && status === undefined;
-  const reason = unknownPath ? kubeReasons.kindNotServed : (status?.reason ?? defaultReasons[code] ?? 'Unknown');
+  const given = status ? status.reason || unknownReason : (defaultReasons[code] ?? unknownReason);
+  const reason = unknownPath ? kubeReasons.kindNotServed : given;
   const message = `${describe(request)}: ${code} ${status?.message ?? reason}`;
   return new KubeError(message, {
     code,
@@ -197,6 +200,8 @@ async function refusal(request: TransportRequest, answer: Answer): Promise<KubeE
     retryAfter: seconds === undefined ? undefined : Math.max(0, seconds * 1000),
   });
 }
+
+const unknownReason = 'Unknown';
 
 const defaultReasons: Record<number, string> = {
   401: 'Unauthorized',
