@@ -113,7 +113,7 @@ function failed(
 }
 
 function mayRetry(policy: RetryPolicy, { reason }: Failure, attempt: number): boolean {
-  return attempt <= policy.limit && (policy.on?.has(reason) ?? true);
+  return attempt <= policy.limit && (policy.reasons?.has(reason) ?? true);
 }
 
 /** What an attempt at work is doing; the same each time it is asked. */

@@ -43,7 +43,7 @@ export interface RetryPolicy {
   /** Milliseconds. */
   max: number;
   /** Absent: any. */
-  on?: ReadonlySet<FailureReason>;
+  reasons?: ReadonlySet<FailureReason>;
 }
 
 /** Words that expressions and CEL keep for themselves. */

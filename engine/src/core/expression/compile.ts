@@ -52,7 +52,7 @@ function compileBare(ast: ASTNode, context: Context): Node {
     case '.':
       return stepReference(ast, context) ?? field(compile(ast.args[0], context), ast.args[1]);
     case '[]':
-      return index(compile(ast.args[0], context), compile(ast.args[1], context));
+      return stepReference(ast, context) ?? index(compile(ast.args[0], context), compile(ast.args[1], context));
     case 'call':
       return call(ast.args[0], ast.args[1], context);
     case 'rcall':

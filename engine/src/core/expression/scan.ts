@@ -49,10 +49,9 @@ function endOfExpression(source: string, start: number): number {
 function endOfQuote(source: string, start: number): number {
   const mark = source[start] ?? '';
   const quote = source.startsWith(mark.repeat(3), start) ? mark.repeat(3) : mark;
-  // In r'…' a backslash is an ordinary character. The r must not be the end of a name.
-  const raw = /(^|[^\w])[bB]?[rR][bB]?$/.test(source.slice(Math.max(0, start - 3), start));
+  // The parser lets a backslash guard a quote even in r'…'.
   for (let at = start + quote.length; at < source.length; at++) {
-    if (source[at] === '\\' && !raw) at++;
+    if (source[at] === '\\') at++;
     else if (source.startsWith(quote, at)) return at + quote.length - 1;
   }
   throw new ExpressionError(`the quote at character ${start + 1} is never closed`);

@@ -1,0 +1,99 @@
+// A store on disk, an engine on it and whatever agents a test wants; the operator's part is played on demand.
+import { openSqliteStore, type JobRecord, type RunProjection, type Store } from '@kadre/store';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino, type Logger } from 'pino';
+import type { AgentDirectory } from '../driver/agents.ts';
+import { startEngine, type Engine } from '../driver/engine.ts';
+import type { EngineLimits } from '../driver/options.ts';
+
+const silent: Logger = pino({ level: process.env['KADRE_TEST_LOG'] ?? 'silent' });
+
+/** Short waits: tests wait for what must happen, never for time to pass. */
+const testLimits: Partial<EngineLimits> = { poll: 50, agentPatience: 500, stopGrace: 500 };
+
+/** Agents by name: a URL is served there, 'job' is not served. */
+export type Agents = Record<string, string>;
+
+export class Bench {
+  readonly folder: string;
+  readonly path: string;
+  readonly agents: Agents = {};
+  store: Store;
+  #engine: { stop: AbortController; engine: Engine } | undefined;
+
+  static async make(): Promise<Bench> {
+    return new Bench(await mkdtemp(join(tmpdir(), 'kadre-engine-')));
+  }
+
+  private constructor(folder: string) {
+    this.folder = folder;
+    this.path = join(folder, 'kadre.db');
+    this.store = openSqliteStore(this.path);
+  }
+
+  readonly directory: AgentDirectory = {
+    resolve: (_, agent) => {
+      const place = this.agents[agent];
+      if (place === undefined) return { found: false, serving: false };
+      return place === 'job' ? { found: true, serving: false } : { found: true, serving: true, url: place };
+    },
+  };
+
+  async startEngine(limits: Partial<EngineLimits> = {}, store: Store = this.store): Promise<void> {
+    const stop = new AbortController();
+    const options = {
+      store,
+      agents: this.directory,
+      logger: silent,
+      signal: stop.signal,
+      limits: { ...testLimits, ...limits },
+    };
+    this.#engine = { stop, engine: await startEngine(options) };
+  }
+
+  async stopEngine(): Promise<void> {
+    const running = this.#engine;
+    this.#engine = undefined;
+    running?.stop.abort();
+    await running?.engine.stopped;
+  }
+
+  async submit(workflow: unknown, input: unknown = null, uid = 'u1'): Promise<void> {
+    await this.store.submitRun({ uid, namespace: 'team', name: `run-${uid}`, subject: 'test', workflow, input });
+  }
+
+  /** The projection once it satisfies the condition. */
+  async projected(holds: (projection: RunProjection) => boolean, uid = 'u1'): Promise<RunProjection> {
+    return until(async () => {
+      const projection = await this.store.projection(uid);
+      return projection && holds(projection) ? projection : undefined;
+    });
+  }
+
+  /** The projection of the run once it is over. */
+  over(uid = 'u1'): Promise<RunProjection> {
+    return this.projected(({ status }) => ['Succeeded', 'Failed', 'Cancelled'].includes(status.phase ?? ''), uid);
+  }
+
+  /** The first open job that satisfies the condition, once there is one. */
+  job(holds: (job: JobRecord) => boolean = () => true): Promise<JobRecord> {
+    return until(async () => (await this.store.openJobs()).find(holds));
+  }
+
+  async cleanUp(): Promise<void> {
+    await this.stopEngine();
+    await this.store.close();
+    await rm(this.folder, { recursive: true });
+  }
+}
+
+/** What `look` finds, once it finds something. */
+export async function until<T>(look: () => Promise<T | undefined> | T | undefined): Promise<T> {
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
