@@ -25,7 +25,7 @@ async function serve(settings: Settings, logger: Logger): Promise<void> {
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
   const url = await listenAnywhere(runtime, settings.port);
-  logger.info({ agent: settings.agent.name, url, startedInMs: Math.round(performance.now()) }, 'listening');
+  logger.info({ url, startedInMs: Math.round(performance.now()) }, 'listening');
 }
 
 /** Both IP families where the node has both. */

@@ -48,6 +48,8 @@ export class AgentConfigError extends Error {
 
 const DEFAULT_MAX_CONCURRENT = 256;
 const STREAMS_PER_SLOT = 4;
+/** Late enough not to hold up the first answer to a readiness probe, early enough for the first request. */
+const WARM_UP_AFTER_MS = 300;
 const DEFAULT_LIMITS = {
   maxTasks: 2_000,
   maxAgeMs: 30 * 60_000,
@@ -61,6 +63,7 @@ export async function createRuntime(config: RuntimeConfig, deps: RuntimeDeps): P
   const maxConcurrent = config.maxConcurrent ?? DEFAULT_MAX_CONCURRENT;
   const limits = { ...DEFAULT_LIMITS, ...deps.limits };
   let instance: string | undefined;
+  let warmUpTimer: NodeJS.Timeout | undefined;
   const gate = new WorkGate({ maxConcurrent, maxDurationMs: limits.maxDurationMs });
   const tasks = new TaskStore(limits, () => (instance === undefined ? {} : { [a2aMetadata.instance]: instance }));
   const metrics = createMetrics({
@@ -91,11 +94,15 @@ export async function createRuntime(config: RuntimeConfig, deps: RuntimeDeps): P
       const { port } = new URL(url);
       if (config.podIp !== undefined)
         instance = `http://${config.podIp.includes(':') ? `[${config.podIp}]` : config.podIp}:${port || '80'}`;
-      model.warmUp().catch((error: unknown) => logger.warn({ err: error }, 'could not load the HTTP client'));
+      const warmUp = (): void => {
+        model.warmUp().catch((error: unknown) => logger.warn({ err: error }, 'could not load the HTTP client'));
+      };
+      warmUpTimer = setTimeout(warmUp, WARM_UP_AFTER_MS).unref();
       return url;
     },
     shutdown: async (graceMs) => {
       await gate.drain(graceMs);
+      clearTimeout(warmUpTimer);
       readiness.stop();
       await app.close();
       await model.close();
