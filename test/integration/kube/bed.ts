@@ -1,8 +1,12 @@
 // What the tests of the Kubernetes machinery share: clients of a real API server, and a count of what they send.
-import { KubeConfig } from '@kubernetes/client-node';
 import type { ControlPlane } from '../../cluster/control-plane.ts';
 import { createKubeMetrics } from '../../../operator/src/kube/metrics.ts';
-import { createCredentials, createKubeClient, createTransport } from '../../../operator/src/kube/index.ts';
+import {
+  createCredentials,
+  createKubeClient,
+  createTransport,
+  kubeconfigFile,
+} from '../../../operator/src/kube/index.ts';
 import type { KubeClient, KubeObject } from '../../../operator/src/kube/index.ts';
 
 export interface Connected {
@@ -13,14 +17,12 @@ export interface Connected {
 
 /** A client with connections of its own, as a process of its own would have. */
 export function connectTo(controlPlane: ControlPlane): Connected {
-  const load = () => {
-    const config = new KubeConfig();
-    config.loadFromString(controlPlane.kubeconfig);
-    return config;
-  };
   const metrics = createKubeMetrics();
   const client = createKubeClient({
-    transport: createTransport({ credentials: createCredentials({ load }), metrics }),
+    transport: createTransport({
+      credentials: createCredentials(kubeconfigFile(controlPlane.adminKubeconfigPath)),
+      metrics,
+    }),
   });
   return {
     client,
