@@ -215,6 +215,7 @@ function endRun(state: RunState, phase: 'Succeeded' | 'Failed' | 'Cancelled', at
   for (const step of state.steps) {
     if (step.finishedAt !== undefined) continue;
     step.phase = 'Cancelled';
+    step.units.clear();
     if (step.startedAt !== undefined) step.finishedAt = at;
   }
 }

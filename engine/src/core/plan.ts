@@ -125,7 +125,7 @@ function compileRetry(retry: Step['retry'], path: string, report: Report): Retry
     initial: compileDuration(initial, `${path}.backoff.initial`, report),
     factor,
     max: compileDuration(max, `${path}.backoff.max`, report),
-    ...(retry?.reasons && { on: new Set(retry.reasons) }),
+    ...(retry?.reasons && { reasons: new Set(retry.reasons) }),
   };
 }
 
