@@ -8,6 +8,8 @@ export interface FailureDetails {
   retryAfter?: number;
   /** False: the same request will fail again, so clients shall not repeat it by themselves. */
   shouldRetry?: boolean;
+  /** The answer had begun when the connection to the gateway broke: asking again gives a whole one. */
+  brokeOff?: boolean;
   cause?: unknown;
 }
 

@@ -15,6 +15,8 @@ export interface RoleContext extends Omit<RoleData, 'role'> {
 export type StartRole = (context: RoleContext) => Promise<RunningRole>;
 
 const HEARTBEAT_MS = 1000;
+/** Milliseconds between two samples of the lag. What is measured is the distance of two samples, so it is taken off. */
+const RESOLUTION = 10;
 
 /** Runs in a worker thread until the supervisor says stop. A failure ends the thread, and with it the process. */
 export async function runRole(starters: Record<RoleName, () => Promise<StartRole>>): Promise<void> {
@@ -38,10 +40,11 @@ export async function runRole(starters: Record<RoleName, () => Promise<StartRole
 }
 
 function beat(send: (message: FromRole) => void): NodeJS.Timeout {
-  const lag = monitorEventLoopDelay({ resolution: 10 });
+  const lag = monitorEventLoopDelay({ resolution: RESOLUTION });
   lag.enable();
   return setInterval(() => {
-    send({ type: 'heartbeat', lagP99: lag.percentile(99) / 1e6, lagMax: lag.max / 1e6 });
+    const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - RESOLUTION);
+    send({ type: 'heartbeat', lagP99: late(lag.percentile(99)), lagMax: late(lag.max) });
     lag.reset();
   }, HEARTBEAT_MS);
 }

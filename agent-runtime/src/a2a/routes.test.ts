@@ -206,6 +206,33 @@ describe('an agent seen through the official A2A client', () => {
     });
   });
 
+  test('an answer that broke off with the gateway is asked for anew, and replaces what had come of it', async () => {
+    let calls = 0;
+    gateway.handler = (request, response) => {
+      if (++calls > 1) return say('whole answer')(request, response);
+      startStream(response);
+      response.write(chunk({ content: 'half an ans' }), () => response.socket?.destroy());
+    };
+    const events = await eventsOf(client.sendMessageStream(request({})));
+    const updates = events.flatMap((event) => (event['artifactUpdate'] ? [event['artifactUpdate'] as Json] : []));
+    const text = updates.reduce((sum, { append, artifact }) => {
+      const [part] = (artifact as { parts: { text?: string }[] }).parts;
+      return (append ? sum : '') + (part?.text ?? '');
+    }, '');
+    expect(text).toBe('whole answer');
+    expect(calls).toBe(2);
+  });
+
+  test('an answer that breaks off again and again fails the task', async () => {
+    gateway.handler = (_request, response) => {
+      startStream(response);
+      response.write(chunk({ content: 'half' }), () => response.socket?.destroy());
+    };
+    const task = await sendTask({});
+    expect(task['status']).toMatchObject({ state: 'TASK_STATE_FAILED' });
+    expect(gateway.requests).toHaveLength(4);
+  });
+
   test('asking for a task that is not there, or is over, gets the error of the specification', async () => {
     const { id } = (await sendTask({})) as { id: string };
     await expect(client.getTask({ tenant: '', id: 'nobody' })).rejects.toThrow(TaskNotFoundError);

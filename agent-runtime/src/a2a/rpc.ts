@@ -146,8 +146,9 @@ async function work(
 ): Promise<void> {
   void task.finished.then(() => slot.abort(new AgentFailure('Cancelled', 'The task was cancelled.')));
   try {
-    for await (const piece of agent.pieces(turn)) {
+    for await (const piece of agent.pieces(turn, { restarts: true })) {
       if ('delta' in piece) task.append(piece.delta);
+      else if ('restart' in piece) task.startOver();
       else task.complete(agent.config.output === undefined ? 'appended' : { data: piece.answer.output });
     }
   } catch (error) {

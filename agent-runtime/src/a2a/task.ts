@@ -108,6 +108,14 @@ export class Task {
     this.#flush ??= setImmediate(() => this.#emitPending(false));
   }
 
+  /** The text so far is void. The next piece replaces it: a first chunk with `append: false` does that in A2A. */
+  startOver(): void {
+    clearImmediate(this.#flush);
+    this.#flush = undefined;
+    this.#pending = '';
+    this.#text = [];
+  }
+
   /** JSON output becomes a data part; text has been appended already. */
   complete(output: { data: unknown } | 'appended'): void {
     if (this.over) return;

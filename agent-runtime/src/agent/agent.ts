@@ -23,20 +23,24 @@ export interface Answer {
   usage: TokenUsage;
 }
 
-/** Text as it is written, then the whole answer. Agents with an output schema yield the answer alone. */
-export type Piece = { delta: string } | { answer: Omit<Answer, 'completion'> };
+/**
+ * Text as it is written, then the whole answer. Agents with an output schema yield the answer alone. `restart`: the
+ * connection broke, and the text so far is void; what follows starts anew.
+ */
+export type Piece = { delta: string } | { restart: true } | { answer: Omit<Answer, 'completion'> };
 
 export interface Agent {
   config: AgentConfig;
   /** Throws {@link AgentFailure}. */
   answer(turn: Turn): Promise<Answer>;
-  /** Throws {@link AgentFailure}. */
-  pieces(turn: Turn): AsyncGenerator<Piece, void, undefined>;
+  /** Throws {@link AgentFailure}. Restarts only where the caller can take back what it was given. */
+  pieces(turn: Turn, options?: { restarts: boolean }): AsyncGenerator<Piece, void, undefined>;
   /** The chunks of the model as they come, unchecked. Throws {@link AgentFailure}. */
   chunks(turn: Turn): AsyncGenerator<ChatChunk, void, undefined>;
 }
 
 const MAX_TEXT = 8 * 1024 * 1024;
+const MAX_RESTARTS = 3;
 
 /** @throws {Error} if the output schema is wrong. */
 export async function createAgent(
@@ -68,12 +72,10 @@ export async function createAgent(
   };
   const answer: Agent['answer'] = (turn) =>
     check === undefined ? plainAnswer(turn, complete) : checkedAnswer(turn, complete, check);
-  const pieces: Agent['pieces'] = async function* (turn) {
-    if (check === undefined)
-      return yield* streamedText(
-        chunks({ ...turn, params: { ...turn.params, stream_options: { include_usage: true } } }),
-      );
-    yield { answer: await answer(turn) };
+  const pieces: Agent['pieces'] = async function* (turn, options) {
+    if (check !== undefined) return yield { answer: await answer(turn) };
+    const params = { ...turn.params, stream_options: { include_usage: true } };
+    yield* restarting(() => streamedText(chunks({ ...turn, params })), options?.restarts ? MAX_RESTARTS : 0);
   };
   return { config, answer, pieces, chunks };
 }
@@ -147,6 +149,21 @@ function judge(completion: ChatCompletion, check: SchemaCheck): { output: unknow
   }
   const problem = check(output);
   return problem === undefined ? { output } : { problem };
+}
+
+/** Asks anew when an answer broke off with the connection, which a restart of the gateway does to all of them. */
+async function* restarting(
+  ask: () => AsyncGenerator<Piece, void, undefined>,
+  restarts: number,
+): AsyncGenerator<Piece, void, undefined> {
+  for (let left = restarts; ; left -= 1) {
+    try {
+      return yield* ask();
+    } catch (error) {
+      if (left === 0 || !(error instanceof AgentFailure) || error.details.brokeOff !== true) throw error;
+      yield { restart: true };
+    }
+  }
 }
 
 async function* streamedText(chunks: AsyncIterable<ChatChunk>): AsyncGenerator<Piece, void, undefined> {

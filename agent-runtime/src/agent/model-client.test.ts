@@ -47,10 +47,11 @@ describe('a call to a model', () => {
     expect(waits[1]).toBeGreaterThan(waits[0] ?? Infinity);
   });
 
-  test('is given up after five attempts', async () => {
+  test('is given up after eight attempts, about a minute', async () => {
     gateway.handler = status(503, 'ModelUnavailable');
     await expect(complete()).rejects.toMatchObject({ reason: 'ModelUnavailable' });
-    expect(gateway.requests).toHaveLength(5);
+    expect(gateway.requests).toHaveLength(8);
+    expect(waits.reduce((sum, wait) => sum + wait, 0)).toBeGreaterThan(25_000);
   });
 
   test('to a gateway that is not there is ModelUnavailable', async () => {

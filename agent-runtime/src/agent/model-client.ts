@@ -39,8 +39,11 @@ const BETWEEN_BYTES_TIMEOUT_MS = 300_000;
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 const MAX_ERROR_BYTES = 64 * 1024;
 
-/** Waits between attempts when the gateway cannot be reached or answers 503; nothing has been answered yet then. */
-const BACKOFF_MS = [100, 400, 1_600, 4_000];
+/**
+ * Waits between attempts when the gateway cannot be reached or answers 503; nothing has been answered yet then. Together
+ * about a minute: as long as a control plane takes to be replaced by another pod.
+ */
+const BACKOFF_MS = [100, 400, 1_600, 4_000, 8_000, 16_000, 30_000];
 const MAX_RATE_LIMIT_WAITS = 2;
 const LONGEST_RETRY_AFTER_S = 30;
 
@@ -191,10 +194,16 @@ async function* chunksOf(body: AsyncIterable<unknown>, call: ModelCall): AsyncGe
       }
     }
   } catch (error) {
-    throw callFailure(error, call);
+    const { reason, message, details } = callFailure(error, call);
+    throw new AgentFailure(reason, message, {
+      ...details,
+      brokeOff: !(error instanceof AgentFailure) && !call.signal.aborted,
+    });
   }
   if (!finished)
-    throw new AgentFailure('ModelUnavailable', 'The stream from the gateway ended before the answer was complete.');
+    throw new AgentFailure('ModelUnavailable', 'The stream from the gateway ended before the answer was complete.', {
+      brokeOff: true,
+    });
 }
 
 function parseChunk(data: string): ChatChunk {

@@ -87,7 +87,7 @@ function streamPieces(context: RouteContext, reply: FastifyReply, messages: Turn
     try {
       while (piece !== undefined) {
         if ('delta' in piece) events.send({ text: piece.delta }, 'delta');
-        else events.send(shown(piece.answer, context), 'result');
+        else if ('answer' in piece) events.send(shown(piece.answer, context), 'result');
         await events.drained();
         ({ value: piece } = await pieces.next());
       }
