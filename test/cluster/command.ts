@@ -1,5 +1,7 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import type { Report } from './report.ts';
 
 const run = promisify(execFile);
 
@@ -27,4 +29,19 @@ export async function succeeds(program: string, args: readonly string[]): Promis
     () => true,
     () => false,
   );
+}
+
+/** Runs a program to its end and passes each line of its output on. Throws an Error when its exit code is not 0. */
+export async function runVisibly(
+  program: string,
+  args: readonly string[],
+  env: Readonly<NodeJS.ProcessEnv>,
+  report: Report,
+): Promise<void> {
+  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface(stream).on('line', (line) => report(`  ${line}`));
+  }
+  const code = await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve));
+  if (code !== 0) throw new Error(`${[program, ...args].join(' ')} failed with code ${String(code)}`);
 }

@@ -69,9 +69,11 @@ export function apiServerArguments({ pki, address, port, serviceCidr }: ApiServe
 // The default limits are made for large shared clusters; tests create hundreds of objects at once.
 const clientLimits = ['--kube-api-qps=500', '--kube-api-burst=1000'];
 
-export function controllerManagerArguments(pki: Pki, kubeconfig: string): string[] {
+/** `volumePlugins` is a directory that it makes if need be; without one it would make `/usr/libexec/kubernetes`. */
+export function controllerManagerArguments(pki: Pki, kubeconfig: string, volumePlugins: string): string[] {
   return [
     'kube-controller-manager',
+    `--flex-volume-plugin-dir=${volumePlugins}`,
     `--kubeconfig=${kubeconfig}`,
     `--root-ca-file=${pki.authority}`,
     `--service-account-private-key-file=${pki.serviceAccountKey}`,

@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as delay } from 'node:timers/promises';
 import { capture } from './command.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
+import { until } from './until.ts';
 
 // Building the programs takes minutes on a machine that has not done so before.
 const startMs = 20 * 60_000;
@@ -134,13 +134,4 @@ async function firstLine(child: ChildProcess): Promise<string> {
   if (child.stdout === null) throw new Error('the child has no standard output');
   for await (const line of createInterface(child.stdout)) return line;
   throw new Error('the child ended without a word');
-}
-
-/** Asks again until there is something. Jest's own timeout ends a wait that is in vain. */
-async function until<T>(ask: () => Promise<T | undefined>): Promise<T> {
-  for (;;) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
-    await delay(50);
-  }
 }

@@ -7,9 +7,10 @@ import { type Api, createApi } from './api.ts';
 import { type Binaries, ensureBinaries } from './binaries.ts';
 import { apiServerArguments, controllerManagerArguments, etcdArguments, schedulerArguments } from './components.ts';
 import { type FakeNode, addFakeNode } from './fake-node.ts';
+import { tailOf } from './log.ts';
 import { type Pki, controlPlaneIdentities, ensurePki, kubeconfigFor } from './pki.ts';
 import type { Report } from './report.ts';
-import { TetheredGroup, tailOf } from './tethered-group.ts';
+import { TetheredGroup } from './tethered-group.ts';
 
 export interface ControlPlaneOptions {
   /** Run the controllers: Deployments make ReplicaSets and Pods, Jobs make Pods, garbage is collected. Default true. */
@@ -138,7 +139,8 @@ function startApiClients(group: TetheredGroup, pki: Pki, url: string, options: C
   const { controllerManager = true, scheduler = true, controllerManagerFlags = [] } = options;
   const kubeconfig = (name: string): string => writeKubeconfig(group, name, kubeconfigFor(url, pki, name));
   if (controllerManager) {
-    const args = controllerManagerArguments(pki, kubeconfig('kube-controller-manager'));
+    const plugins = path.join(group.directory, 'volume-plugins');
+    const args = controllerManagerArguments(pki, kubeconfig('kube-controller-manager'), plugins);
     // Nobody renews the leases of fake nodes.
     group.start([...args, '--node-monitor-grace-period=8760h', ...controllerManagerFlags]);
   }

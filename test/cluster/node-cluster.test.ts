@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { capture } from './command.ts';
+import { takeMachineSnapshot } from './machine-snapshot.ts';
+import { ownProcesses } from './node/daemons.ts';
+import { nodeSettings } from './node/settings.ts';
+import { nodeClusterIsKnown } from './node-cluster.ts';
+
+// Building the programs takes minutes on a machine that has not done so before.
+const upMs = 20 * 60_000;
+
+const main = path.join(import.meta.dirname, 'main.ts');
+const env = { ...process.env, KADRE_CLUSTER: 'node' };
+const cluster = (...args: readonly string[]): Promise<string> => capture(process.execPath, [main, ...args], env);
+const lastLine = (output: string): string => output.trimEnd().split('\n').at(-1) ?? '';
+const pidsOf = (name?: string): number[] =>
+  ownProcesses(nodeSettings())
+    .filter((found) => name === undefined || found.name === name)
+    .map(({ pid }) => pid);
+
+// These tests take the cluster down, so they run only where none is up that others may be using.
+const describeWhereNoneIsUp = nodeClusterIsKnown() ? describe.skip : describe;
+
+describeWhereNoneIsUp('the life of a node cluster', () => {
+  beforeAll(async () => {
+    // What is installed and built once is no trace.
+    await cluster('up');
+    await cluster('down');
+  }, upMs);
+  afterAll(() => cluster('down'), 60_000);
+
+  test(
+    'up ends with the export of its kubeconfig, and a second up finds nothing to do',
+    async () => {
+      const first = await cluster('up');
+      expect(lastLine(first)).toBe(`export KUBECONFIG=${nodeSettings().kubeconfig}`);
+      const pids = pidsOf();
+      const second = await cluster('up');
+      expect(second).toContain('already up');
+      expect(lastLine(second)).toBe(lastLine(first));
+      expect(pidsOf()).toEqual(pids);
+    },
+    upMs,
+  );
+
+  test(
+    'up brings a daemon back that has died, and leaves the others alone',
+    async () => {
+      await cluster('up');
+      const [apiServer] = pidsOf('kube-apiserver');
+      const [scheduler] = pidsOf('kube-scheduler');
+      process.kill(Number(scheduler), 'SIGKILL');
+      await expect(cluster('up')).resolves.toContain('started kube-scheduler\n');
+      expect(pidsOf('kube-apiserver')).toEqual([apiServer]);
+    },
+    upMs,
+  );
+
+  test(
+    'up changes the number of GPUs of a cluster that runs',
+    async () => {
+      const gpus = (): Promise<string> =>
+        cluster('kubectl', 'get', 'nodes', '-o', 'jsonpath={..allocatable.nvidia\\.com/gpu}');
+      await cluster('up', '--gpus', '3');
+      await expect(gpus()).resolves.toBe('3');
+      await cluster('up', '--gpus', '0');
+      await expect(gpus()).resolves.toBe('0');
+    },
+    upMs,
+  );
+
+  test.each(['started containerd', 'started kube-controller-manager'])(
+    'an up that was killed when it had said "%s" can be repeated',
+    async (progress) => {
+      await cluster('down');
+      await killWhenItSays(progress, 'up');
+      await expect(cluster('up')).resolves.toMatch(/cluster is (already )?up/);
+      await expect(cluster('status')).resolves.toContain(' Ready ');
+    },
+    upMs,
+  );
+
+  test(
+    'a down that was killed can be repeated',
+    async () => {
+      await cluster('up');
+      await killWhenItSays('stopped all processes', 'down');
+      await cluster('down');
+      await expect(cluster('status')).rejects.toThrow('not up');
+    },
+    upMs,
+  );
+
+  test(
+    'down leaves the machine as it was before up, though pods were running',
+    async () => {
+      await cluster('down');
+      const before = await takeMachineSnapshot();
+      await cluster('up');
+      await startPods(3);
+      await cluster('down');
+      const after = await takeMachineSnapshot();
+      expect(after).toEqual(before);
+    },
+    upMs,
+  );
+});
+
+/** Pods of the pause image, the one image that every node cluster has. */
+async function startPods(replicas: number): Promise<void> {
+  const image = '--image=localhost/kadre/pause:1';
+  await cluster('kubectl', 'create', 'deployment', 'sleepers', image, `--replicas=${replicas}`);
+  await cluster('kubectl', 'rollout', 'status', 'deployment/sleepers', '--timeout=2m');
+}
+
+/** Runs a command and kills it with SIGKILL as soon as it prints a line that starts like this. */
+async function killWhenItSays(progress: string, ...args: readonly string[]): Promise<void> {
+  const child = spawn(process.execPath, [main, ...args], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  createInterface(child.stdout).on('line', (line) => line.startsWith(progress) && child.kill('SIGKILL'));
+  await ended;
+}
