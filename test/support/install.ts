@@ -25,7 +25,7 @@ export async function installKadre(heading: (stage: string) => void = console.lo
   const index = JSON.parse(await readFile(join(root, '.cache', 'images', 'index.json'), 'utf8')) as {
     images: { archive: string; digest: string }[];
   };
-  await show(['test/cluster/main.ts', 'load-image', ...index.images.map((image) => join(root, image.archive))]);
+  for (const image of index.images) await show(['test/cluster/main.ts', 'load-image', join(root, image.archive)]);
 
   heading('Kadre itself');
   const kubectl = kubectlFor(kubeconfig, SYSTEM_NAMESPACE);
