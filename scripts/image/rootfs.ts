@@ -10,6 +10,8 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
+const PACKAGES = ['libatomic1', 'libstdc++6'];
+
 /** One file of the root file system. */
 export interface Piece {
   /** Where it lies in the image. */
@@ -54,14 +56,31 @@ export async function assemble(pieces: Piece[], tree: string): Promise<void> {
 }
 
 async function sharedLibraries(binary: string): Promise<Piece[]> {
+  let found = await linked(binary);
+  if (found.missing && (await installLibraries())) found = await linked(binary);
+  if (found.missing)
+    throw new Error(`Node needs ${found.missing}, which is not here. On Debian: apt-get install ${PACKAGES.join(' ')}`);
+  return Promise.all(found.paths.map(async (path) => ({ path, from: await realpath(path) })));
+}
+
+async function linked(binary: string): Promise<{ paths: string[]; missing: string | undefined }> {
   const { stdout } = await run('ldd', [binary]).catch((error: unknown) => {
     throw new Error('ldd cannot read the Node binary; a Linux with glibc is needed.', { cause: error });
   });
-  const missing = /^\s*(\S+) => not found/m.exec(stdout)?.[1];
-  if (missing)
-    throw new Error(`Node needs ${missing}, which is not here. On Debian: apt-get install libatomic1 libstdc++6`);
-  const paths = stdout.split('\n').flatMap((line) => /(?:=> |^\s*)(\/\S+) \(0x/.exec(line)?.[1] ?? []);
-  return Promise.all(paths.map(async (path) => ({ path, from: await realpath(path) })));
+  return {
+    paths: stdout.split('\n').flatMap((line) => /(?:=> |^\s*)(\/\S+) \(0x/.exec(line)?.[1] ?? []),
+    missing: /^\s*(\S+) => not found/m.exec(stdout)?.[1],
+  };
+}
+
+/** A small Debian has no libatomic, which Node 26 is linked to. */
+async function installLibraries(): Promise<boolean> {
+  if (process.getuid?.() !== 0 || !(await readable('/usr/bin/apt-get'))) return false;
+  console.error(`Installing ${PACKAGES.join(', ')}, which Node is linked to ...`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  await run('apt-get', ['update', '-qq'], { env });
+  await run('apt-get', ['install', '-qq', '-y', '--no-install-recommends', ...PACKAGES], { env });
+  return true;
 }
 
 function readable(path: string): Promise<boolean> {
