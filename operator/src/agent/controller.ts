@@ -55,7 +55,10 @@ async function observeAgent(context: Context, agent: Readonly<Agent>): Promise<A
     settings,
     ...(model && { model }),
     ...(pool && { pool }),
-    children: owners.flatMap((cache) => cache.byIndex(by.owner, uid)),
+    // Owner references across namespaces mean nothing.
+    children: owners
+      .flatMap((cache) => cache.byIndex(by.owner, uid))
+      .filter(({ metadata }) => metadata.namespace === namespace),
     pods: caches.pods.byIndex(by.agent, joinKey(namespace, name)),
     routes,
     foreign: [],

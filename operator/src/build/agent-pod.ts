@@ -8,7 +8,7 @@ import type { Devices } from './devices.ts';
 import type { Settings } from './settings.ts';
 
 /** What the agent-runtime must know of the agent, as JSON. */
-export function agentConfigJson(agent: Agent): string {
+function agentConfigJson(agent: Agent): string {
   const { description, instructions, model, output, serving } = agent.spec;
   const config: AgentConfig = {
     name: agent.metadata.name,
@@ -28,7 +28,7 @@ export function configExcess(agent: Agent): number {
 }
 
 /** Variables that every pod of the agent carries. */
-export function agentEnvironment(agent: Agent, settings: Settings): EnvironmentVariable[] {
+function agentEnvironment(agent: Agent, settings: Settings): EnvironmentVariable[] {
   return [
     { name: runtimeEnv.agent, value: literal(agentConfigJson(agent)) },
     { name: runtimeEnv.gatewayUrl, value: settings.gatewayUrl },

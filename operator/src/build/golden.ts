@@ -5,7 +5,7 @@ import { expect, test } from '@jest/globals';
 import { parse, stringify } from 'yaml';
 
 /** The clock of all golden tests. */
-export const goldenNow = new Date('2026-01-01T12:00:00.000Z');
+const goldenNow = new Date('2026-01-01T12:00:00.000Z');
 
 /**
  * One test for each `testdata/<case>/{input,plan}.yaml` beside the calling file. `UPDATE_GOLDENS=1` writes the plans anew;

@@ -1,7 +1,8 @@
 // What to do about a Run: hand it to the engine once, then write down what the engine says of it.
+import { agentRunWorkflow } from '@kadre/engine';
 import { conditionNow, news } from '../build/readiness.ts';
 import { isTerminal, pendingStatus, projectedStatus, refusedStatus } from './status.ts';
-import type { Agent, Run, RunStatus, WorkflowSpec } from '@kadre/crds';
+import type { Agent, Run, RunStatus } from '@kadre/crds';
 import type { RunSubmission } from '@kadre/store';
 import type { RunSnapshot, Subject } from './observe.ts';
 import type { Plan } from '../kube/plan.ts';
@@ -86,12 +87,8 @@ function isStarting({ metadata, spec, status }: Agent): boolean {
 function submissionOf(run: Run, subject: Subject | undefined): RunSubmission {
   const { uid, namespace = '', name } = run.metadata;
   const { agent, workflow, input } = run.spec;
-  const from = { uid, namespace, name };
-  if (!agent) return { ...from, subject: workflow?.name ?? '', workflow: subject?.workflow?.spec, input };
-  return { ...from, subject: agent.name, workflow: singleQuestion(agent.name), input: { prompt: agent.prompt } };
-}
-
-/** The prompt arrives as data, so that `$(…)` in a question is no expression. */
-function singleQuestion(agent: string): WorkflowSpec {
-  return { steps: [{ name: 'ask', agent: { name: agent, prompt: '$(input.prompt)' } }] };
+  const what = agent
+    ? { subject: agent.name, workflow: agentRunWorkflow(run.spec) }
+    : { subject: workflow?.name ?? '', workflow: subject?.workflow?.spec };
+  return { uid, namespace, name, ...what, input };
 }

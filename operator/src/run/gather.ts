@@ -23,7 +23,8 @@ export async function observeRun(
     submitted,
     cancelled: run.spec.cancel === true && (await store.cancellation(uid)) !== undefined,
     ...(projection && { projection }),
-    pods: caches.pods.byIndex(by.run, uid),
+    // A label is anybody's word: only pods of the Run's own namespace are meant.
+    pods: caches.pods.byIndex(by.run, uid).filter(({ metadata }) => metadata.namespace === run.metadata.namespace),
   };
 }
 

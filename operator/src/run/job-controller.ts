@@ -30,7 +30,7 @@ export function registerJobController(context: Context): void {
   const { manager, caches, store } = context;
   const open: OpenJobs = new Map();
   const learn = (record: JobRecord): string => {
-    const key = joinKey(record.run.namespace, record.name);
+    const key = keyFor(record);
     open.set(key, { ...open.get(key), key: record.key });
     return key;
   };
@@ -56,6 +56,8 @@ export function registerJobController(context: Context): void {
   });
 }
 
+const keyFor = ({ run, name }: JobRecord): string => joinKey(run.namespace, name);
+
 function hear({ store, log }: Context, key: string, act: (record: JobRecord) => void): void {
   store.job(key).then(
     (record) => record && act(record),
@@ -74,12 +76,14 @@ async function reconcile(context: Context, open: OpenJobs, key: string): Promise
   const cached = caches.jobs.get(namespace, name);
   const storeKey = open.get(key)?.key ?? cached?.metadata.annotations?.[annotations.job];
   const record = storeKey === undefined ? undefined : await store.job(storeKey);
-  if (!record || record.state === 'finished') {
+  // The annotation of a Job is anybody's word: only the Job of that very namespace and name is meant.
+  if (!record || record.state === 'finished' || keyFor(record) !== key) {
     open.delete(key);
     return undefined;
   }
+  if (cached) open.set(key, { key: record.key });
   const createdAt = open.get(key)?.createdAt;
-  if (!cached && !record.abandoned && createdAt !== undefined && clock.now() - createdAt < SETTLE_MS) return SETTLE_MS;
+  if (!record.abandoned && createdAt !== undefined && clock.now() - createdAt < SETTLE_MS) return SETTLE_MS;
 
   const job = cached ?? (await lookUp(context, record));
   const decision = decideJob(await observeJob(context, record, job), new Date(clock.now()));
@@ -118,7 +122,8 @@ async function observeJob(context: Context, record: JobRecord, job: Readonly<Job
 /** From the cache, unless the Job says that it is over and the cache does not know yet how. */
 async function podsOf({ caches, manager }: Context, job: Readonly<Job>): Promise<Pod[]> {
   const { uid = '', namespace } = job.metadata;
-  const cached = caches.pods.byIndex(by.owner, uid);
+  // Owner references can point anywhere; those across namespaces mean nothing.
+  const cached = caches.pods.byIndex(by.owner, uid).filter((pod) => pod.metadata.namespace === namespace);
   const over = isTrue(job.status?.conditions, 'Complete') || isTrue(job.status?.conditions, 'Failed');
   if (!over || finishedPod(job, cached)) return cached;
   const labelSelector = `batch.kubernetes.io/controller-uid=${uid}`;
@@ -139,7 +144,7 @@ async function create(
   try {
     const job = await manager.client.create(desired);
     await store.jobCreated(record.key, job.metadata.uid ?? '');
-    open.set(joinKey(record.run.namespace, record.name), { key: record.key, createdAt: clock.now() });
+    open.set(keyFor(record), { key: record.key, createdAt: clock.now() });
     return SETTLE_MS;
   } catch (error) {
     if (isAlreadyExists(error)) return meetNamesake(context, record);

@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { GATEWAY_AUDIENCE } from '@kadre/crds';
+import { createKubeSources, type KubeSources } from '@kadre/operator';
+import { eventually, field, KADRE, startBed, startMs, type Bed, type Seen } from './bed.ts';
+
+let bed: Bed;
+let sources: KubeSources;
+beforeAll(async () => {
+  bed = await startBed();
+  sources = createKubeSources({ client: bed.client, instance: 'test' });
+  await sources.start();
+  await bed.namespace('team');
+}, startMs);
+afterAll(async () => {
+  await sources.stop();
+  await bed.stop();
+});
+
+async function tokenOf(account: string, audience: string): Promise<string> {
+  const path = `/api/v1/namespaces/team/serviceaccounts/${account}/token`;
+  const spec = { audiences: [audience], expirationSeconds: 3600 };
+  const answer = await bed.controlPlane.api.call('POST', path, {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenRequest',
+    spec,
+  });
+  return field(answer.body as Seen, 'status.token') as string;
+}
+
+describe('who calls the gateway', () => {
+  test('is told by a token that was made for it', async () => {
+    const account = await bed.apply({
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { name: 'agent-writer', namespace: 'team' },
+    });
+    expect(await sources.authenticate(await tokenOf('agent-writer', GATEWAY_AUDIENCE))).toEqual({
+      namespace: 'team',
+      serviceAccount: 'agent-writer',
+      uid: account.metadata.uid,
+    });
+  });
+
+  test.each<[string, () => Promise<string>]>([
+    ['a token for the API server', () => tokenOf('agent-writer', 'https://kubernetes.default.svc.cluster.local')],
+    ['no token at all', () => Promise.resolve('rubbish')],
+  ])('can not be told by %s', async (_, token) => {
+    expect(await sources.authenticate(await token())).toBeUndefined();
+  });
+});
+
+describe('what the engine and the gateway look up', () => {
+  test('Secrets, decoded, or that they are not there', async () => {
+    const secret = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'llm', namespace: 'team' },
+      stringData: { key: 'sk-ü' },
+    };
+    await bed.apply(secret);
+    expect(await sources.secrets.read('team', 'llm')).toEqual({ key: 'sk-ü' });
+    expect(await sources.secrets.read('team', 'none')).toBeUndefined();
+  });
+
+  test('Models and Agents, and where Agents answer', async () => {
+    await bed.apply({
+      apiVersion: KADRE,
+      kind: 'Model',
+      metadata: { name: 'echo', namespace: 'team' },
+      spec: { provider: 'simulated' },
+    });
+    const spec = { instructions: 'Write.', model: 'echo' };
+    await bed.apply({
+      apiVersion: KADRE,
+      kind: 'Agent',
+      metadata: { name: 'served', namespace: 'team' },
+      spec: { ...spec, serving: {} },
+    });
+    await bed.apply({ apiVersion: KADRE, kind: 'Agent', metadata: { name: 'in-jobs', namespace: 'team' }, spec });
+    await eventually('both agents', () => Promise.resolve(sources.agents.resolve('team', 'in-jobs').found));
+    expect(sources.agents.resolve('team', 'served')).toEqual({
+      found: true,
+      serving: true,
+      url: 'http://served.team.svc',
+    });
+    expect(sources.agents.resolve('team', 'in-jobs')).toMatchObject({ found: true, serving: false });
+    expect(sources.agents.resolve('team', 'nobody')).toMatchObject({ found: false });
+    expect(sources.models.get('team', 'echo')?.spec.provider).toBe('simulated');
+    expect(sources.models.list('team').map(({ metadata }) => metadata.name)).toEqual(['echo']);
+    expect(sources.models.list('other')).toEqual([]);
+  });
+});
