@@ -50,8 +50,8 @@ export interface AgentServer {
 
 export interface AgentServerOptions {
   port?: number;
-  /** false: tasks don't say which replica holds them. */
-  instance?: boolean;
+  /** The address that tasks give for the replica that holds them. Absent: the server's own. */
+  instance?: string;
   /** Answers with a single message, as simple agents may. */
   withoutTasks?: boolean;
 }
@@ -61,7 +61,7 @@ export async function startAgent(behave: Behaviour, options: AgentServerOptions 
   const server = createServer((request, response) => void agent.serve(request, response));
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  if (options.instance !== false) agent.instance = url;
+  agent.instance = options.instance ?? url;
   return {
     url,
     asked: agent.asked,
@@ -84,7 +84,7 @@ class TestAgent implements AgentExecutor {
   readonly asked: Asked[] = [];
   readonly cancelled: string[] = [];
   readonly calls: string[] = [];
-  instance: string | undefined;
+  instance = '';
   readonly #withoutTasks: boolean;
   readonly #behave: Behaviour;
   #handler = this.#freshHandler();
@@ -178,7 +178,7 @@ class TestAgent implements AgentExecutor {
       status: statusOf(TaskState.TASK_STATE_WORKING),
       artifacts: [],
       history: [],
-      metadata: this.instance === undefined ? undefined : { 'kadre.dev/instance': this.instance },
+      metadata: { 'kadre.dev/instance': this.instance },
     };
     if (!this.#withoutTasks) bus.publish(AgentEvent.task(task));
     const answer = await this.#behave(asked, abort.signal);

@@ -65,26 +65,27 @@ class Follower {
   #view = new TaskView();
   #accepted: Accepted | undefined;
   #onAccepted: (() => void) | undefined;
-  /** When the agent was last heard of. */
-  #heard: number;
-  #pause = FIRST_PAUSE;
+  /** Since when the agent has been out of reach, without a word from it. */
+  #failingSince: number | undefined;
 
   constructor(order: Order, accepted: Accepted | undefined, options: FollowOptions, signal: AbortSignal) {
     this.#order = order;
     this.#accepted = accepted;
     this.#options = options;
     this.#signal = signal;
-    this.#heard = options.clock.now();
   }
 
   async follow(): Promise<Outcome> {
-    for (;;) {
+    const { clock } = this.#options;
+    for (let wait = FIRST_PAUSE; ; wait = Math.min(wait * 2, LAST_PAUSE)) {
+      const started = clock.now();
       const outcome = await this.#attempt();
       if (outcome) return outcome;
-      await pause(this.#options.clock, this.#pause, this.#signal);
+      // A stream that held for a while is worth opening anew at once; one that ends as soon as it starts is not.
+      if (clock.now() - started > LAST_PAUSE) wait = FIRST_PAUSE;
+      await pause(clock, wait, this.#signal);
       // Whoever let go is not interested in an outcome.
       if (this.#signal.aborted) return 'stopped';
-      this.#pause = Math.min(this.#pause * 2, LAST_PAUSE);
     }
   }
 
@@ -127,6 +128,8 @@ class Follower {
     await this.#options.connection.stream(url, 'SendStreamingMessage', params, this.#signal, (event) =>
       this.#take(event, url),
     );
+    if (!this.#accepted && !this.#view.outcome)
+      throw new CallError(`${url} ended its stream without a word about a task`);
   }
 
   async #resume(accepted: Accepted): Promise<void> {
@@ -135,15 +138,19 @@ class Follower {
     const base = accepted.instance ?? service;
     if (base === undefined) throw new CallError(`the agent ${this.#order.work.agent} is not served`);
     const id = accepted.taskId;
+    let heard = false as boolean;
+    const take = (event: StreamResponse): 'enough' | undefined => {
+      heard = true;
+      return this.#take(event, service ?? base);
+    };
     try {
-      await connection.stream(base, 'SubscribeToTask', { id }, this.#signal, (event) =>
-        this.#take(event, service ?? base),
-      );
+      await connection.stream(base, 'SubscribeToTask', { id }, this.#signal, take);
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
       // A task that is over cannot be subscribed to.
       if (error.code === errorCodes.unsupportedOperation) await this.#fetch(base, id);
-      else this.#onResumeFailed(error, accepted);
+      else if (!heard && isGone(error, accepted)) this.#accepted = undefined;
+      else throw error;
     }
   }
 
@@ -154,13 +161,6 @@ class Follower {
     if (!task.success) throw new CallError(`${base} sent a task that isn't A2A 1.0`, { failure: 'AgentFailed' });
     this.#hear();
     this.#view.replace(task.data);
-  }
-
-  /** A replica that is gone, or has forgotten the task: the next try hands the same message to the service. */
-  #onResumeFailed(error: CallError, { instance }: Accepted): void {
-    const gone = error.code === errorCodes.taskNotFound || (instance !== undefined && error.failure === undefined);
-    if (!gone) throw error;
-    this.#accepted = undefined;
   }
 
   #take(event: StreamResponse, service: string): 'enough' | undefined {
@@ -191,13 +191,13 @@ class Follower {
   #onCallError({ failure, message }: CallError): { failure: Failure } | undefined {
     if (failure) return { failure };
     const { clock, agentPatience } = this.#options;
-    if (clock.now() - this.#heard < agentPatience) return undefined;
+    this.#failingSince ??= clock.now();
+    if (clock.now() - this.#failingSince < agentPatience) return undefined;
     return { failure: { reason: 'AgentUnavailable', message } };
   }
 
   #hear(): void {
-    this.#heard = this.#options.clock.now();
-    this.#pause = FIRST_PAUSE;
+    this.#failingSince = undefined;
   }
 
   /** Whether there is nothing left to stop. */
@@ -216,6 +216,11 @@ class Follower {
       );
     }
   }
+}
+
+/** A replica that is gone, or has forgotten the task: the next try hands the same message to the service. */
+function isGone({ code, failure }: CallError, { instance }: Accepted): boolean {
+  return code === errorCodes.taskNotFound || (instance !== undefined && failure === undefined);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
