@@ -74,8 +74,8 @@ export const gpuPoolStatus = z.object({
   observedGeneration,
   nodes: z.int().optional().describe('How many nodes belong to the pool.'),
   capacity: z.int().optional().describe('How many devices these nodes have.'),
-  inUse: z.int().optional().describe('How many devices are taken by pods on these nodes.'),
-  waiting: z.int().optional().describe('How many devices pending pods of Kadre wait for.'),
+  inUse: z.int().optional().describe('How many devices the pods of Kadre hold; those of others are not counted.'),
+  waiting: z.int().optional().describe('How many devices the pods and queued Jobs of Kadre wait for.'),
   conditions,
 });
 
