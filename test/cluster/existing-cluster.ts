@@ -13,11 +13,13 @@ export function existingCluster(): Cluster {
     kubeconfig,
     up: async (_, report) => {
       if (!(await succeeds('kubectl', ['version', '--client']))) throw new Error('kubectl must be on PATH');
-      const context = (await kubectl('config', 'current-context')).trim();
-      await kubectl('get', '--raw', '/readyz', '--request-timeout=10s').catch((error: unknown) => {
-        throw new Error(`${description} does not answer (context ${context})`, { cause: error });
+      const context = await kubectl('config', 'current-context').catch((error: unknown) => {
+        throw new Error(`${kubeconfig} names no current context to use`, { cause: error });
       });
-      report(`using ${description} as it is (context ${context})`);
+      await kubectl('get', '--raw', '/readyz', '--request-timeout=10s').catch((error: unknown) => {
+        throw new Error(`${description} does not answer (context ${context.trim()})`, { cause: error });
+      });
+      report(`using ${description} as it is (context ${context.trim()})`);
     },
     down: (report) => {
       report(`${description} is left as it is`);

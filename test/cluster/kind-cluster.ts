@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { ensureBinaries } from './binaries.ts';
 import type { Cluster } from './cluster.ts';
@@ -22,8 +22,8 @@ export function kindCluster(): Cluster {
     description,
     kubeconfig,
     up: async ({ gpus }, report) => {
+      if (!(await succeeds('docker', ['info']))) throw new Error('kind needs a Docker engine, and none answers');
       const kind = await kindProgram(report);
-      mkdirSync(clusterDirectory, { recursive: true });
       if (await exists(kind)) {
         await capture(kind, ['export', 'kubeconfig', '--name', name, '--kubeconfig', kubeconfig]);
         report(`${description} is already up`);
