@@ -4,6 +4,8 @@ import { installKadre } from '../../test/support/install.ts';
 import { run, runJest, type RunOptions } from './run.ts';
 import { sum, type Counts } from './tally.ts';
 
+const ITS_LIFE = 'test/cluster/node-cluster';
+
 export async function endToEnd(
   root: string,
   within: (minutes: number, env?: Record<string, string>) => RunOptions,
@@ -12,13 +14,15 @@ export async function endToEnd(
   const anyway = { ...within(3), signal: new AbortController().signal };
   // Whoever brings a cluster of their own keeps it, and so does who started one before.
   const keep = (await run(process.execPath, [cluster, 'status'], anyway)) === 0;
-  const tests = (folder: string, options: RunOptions) =>
-    runJest(root, 'e2e', ['--runInBand', '--testPathPatterns', `test/${folder}/`], options);
+  const jest = (options: RunOptions, ...args: string[]) => runJest(root, 'e2e', ['--runInBand', ...args], options);
   // These start and stop a cluster of their own, so they come first, and not where one is in use.
-  const ofCluster = keep ? [] : [await tests('cluster', within(15))];
+  const ofItsLife = keep ? [] : [await jest(within(15), '--testPathPatterns', ITS_LIFE)];
   try {
     const kubeconfig = await installKadre((step) => console.log(`-- ${step}`));
-    return sum([...ofCluster, await tests('e2e', within(20, { KUBECONFIG: kubeconfig }))]);
+    return sum([
+      ...ofItsLife,
+      await jest(within(20, { KUBECONFIG: kubeconfig }), '--testPathIgnorePatterns', '/node_modules/', ITS_LIFE),
+    ]);
   } finally {
     // Not bound to the signal that ends the tests: an interrupted run cleans up as well.
     if (!keep) await run(process.execPath, [cluster, 'down'], anyway);
