@@ -157,6 +157,23 @@ describe('an agent that serves', () => {
   }, 120_000);
 });
 
+test('an agent that is deleted and made anew at once waits for its predecessor to go, and becomes ready', async () => {
+  const namespace = await bed.namespace('anew');
+  const of = refs(namespace);
+  await bed.apply(model(namespace));
+  await bed.apply(agent(namespace));
+  const first = await ready(namespace, of.agent);
+  await bed.client.delete(of.agent);
+  const second = await bed.apply(agent(namespace));
+  expect(second.metadata.uid).not.toBe(first.metadata.uid);
+  await eventually('a Deployment of the second', async () => {
+    await bed.endTerminatedPods(namespace);
+    const owners = field(await bed.get(of.deployment), 'metadata.ownerReferences') as { uid: string }[] | undefined;
+    return owners?.[0]?.uid === second.metadata.uid;
+  });
+  await ready(namespace, of.agent);
+}, 120_000);
+
 describe('an agent that can not work says why, and recovers by itself', () => {
   test('when its Model comes later', async () => {
     const namespace = await bed.namespace('later');
