@@ -38,7 +38,7 @@ export interface ApiServerSettings {
 }
 
 /** Issuer, and default audience, of service account tokens. */
-export const tokenIssuer = 'https://kubernetes.default.svc.cluster.local';
+const tokenIssuer = 'https://kubernetes.default.svc.cluster.local';
 
 export function apiServerArguments({ pki, address, port, serviceCidr }: ApiServerSettings): string[] {
   const serving = pki.credential('kube-apiserver');

@@ -52,7 +52,7 @@ export async function ensureDaemon(settings: NodeSettings, daemon: Daemon): Prom
 }
 
 /** Whether the daemon runs as described: same program, arguments and configuration. */
-export function isRunning(settings: NodeSettings, daemon: Daemon): boolean {
+function isRunning(settings: NodeSettings, daemon: Daemon): boolean {
   const program = realpathSync(daemon.program);
   const fingerprint = fingerprintOf(daemon);
   return ownProcesses(settings).some(

@@ -68,9 +68,9 @@ export async function removeNetwork(settings: NodeSettings): Promise<void> {
   }
 }
 
-async function ownLinks({ nodeAddress }: NodeSettings): Promise<string[]> {
+async function ownLinks({ nodeAddress, bridge }: NodeSettings): Promise<string[]> {
   const links = JSON.parse(await capture('ip', ['-json', 'address', 'show'])) as Link[];
   return links
-    .filter(({ addr_info }) => addr_info.some(({ local }) => local === nodeAddress))
+    .filter(({ ifname, addr_info }) => ifname === bridge || addr_info.some(({ local }) => local === nodeAddress))
     .map(({ ifname }) => ifname);
 }

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { clusterDirectory } from '../places.ts';
 
@@ -23,20 +24,39 @@ export interface NodeSettings {
   logFile(daemon: string): string;
 }
 
+const defaultNetwork = '10.213';
+const networkFile = path.join(clusterDirectory, 'network');
+
 /**
  * The settings of this machine's one node cluster. `KADRE_CLUSTER_NETWORK` holds the first two bytes of its addresses, for a
- * machine where the default, `10.213`, is taken.
+ * machine where the default, `10.213`, is taken; once there is a cluster, it keeps its addresses.
  *
- * Throws an Error when it has another form.
+ * Throws an Error when the variable has another form, or contradicts the cluster that there is.
  */
 export function nodeSettings(): NodeSettings {
-  const network = process.env['KADRE_CLUSTER_NETWORK'] ?? '10.213';
+  const wish = process.env['KADRE_CLUSTER_NETWORK'];
+  const kept = existsSync(networkFile) ? readFileSync(networkFile, 'utf8') : undefined;
+  const network = kept ?? wish ?? defaultNetwork;
+  if (wish !== undefined && wish !== network) {
+    throw new Error(
+      `the cluster has addresses in ${network}; take it down before you give it others (KADRE_CLUSTER_NETWORK)`,
+    );
+  }
   const bytes = /^(\d{1,3})\.(\d{1,3})$/.exec(network);
   if (!bytes?.slice(1).every((byte) => Number(byte) < 256)) {
     throw new Error(
       `KADRE_CLUSTER_NETWORK must be the first two bytes of IPv4 addresses, such as 10.213, not "${network}"`,
     );
   }
+  return settingsFor(network);
+}
+
+/** Has every later command use these addresses too, until `down`. */
+export function keepNetwork({ nodeAddress }: NodeSettings): void {
+  writeFileSync(networkFile, nodeAddress.split('.').slice(0, 2).join('.'));
+}
+
+function settingsFor(network: string): NodeSettings {
   const file = (...names: string[]): string => path.join(clusterDirectory, ...names);
   const runDirectory = '/run/kadre-cluster';
   return {

@@ -14,7 +14,7 @@ import { ensureNetwork } from './network.ts';
 import { applyObjects, labelNode } from './objects.ts';
 import { ensurePackages } from './packages.ts';
 import { waitForApi, waitForContainerd, waitForNames, waitForNode, waitForServices } from './readiness.ts';
-import type { NodeSettings } from './settings.ts';
+import { type NodeSettings, keepNetwork } from './settings.ts';
 
 /** Held by whoever changes the node cluster. */
 export const nodeClusterLock = 'node-cluster';
@@ -33,6 +33,7 @@ export async function bringNodeClusterUp(settings: NodeSettings, gpus: number, r
     const binaries = await ensureBinaries(report);
     recordHost(settings);
     claimMachine(settings);
+    keepNetwork(settings);
     const started = await start(settings, binaries, gpus, report);
     report(started ? 'the cluster is up' : 'the cluster is already up');
   });
