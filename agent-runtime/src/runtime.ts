@@ -69,6 +69,7 @@ export async function createRuntime(config: RuntimeConfig, deps: RuntimeDeps): P
   const metrics = createMetrics({
     inFlight: () => gate.active,
     tasks: () => tasks.size,
+    tasksStarted: () => tasks.started,
     process: deps.processMetrics === true,
   });
   const readiness = watchGateway({ probe: probeGateway(config.gatewayUrl) });

@@ -10,7 +10,7 @@ const API = { apiVersion: 'kadre.dev/v1alpha1' };
 const providers = [
   { provider: 'openai', model: 'gpt-5-mini', base: '/v1' },
   { provider: 'anthropic', model: 'claude-sonnet-4-5', base: '' },
-  { provider: 'google', model: 'gemini-2.5-flash', base: '' },
+  { provider: 'google', model: 'gemini-2.5-flash', base: '/v1beta' },
 ];
 const CANARY = 'sk-canary-5f2c9e';
 

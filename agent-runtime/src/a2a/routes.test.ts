@@ -221,6 +221,12 @@ describe('an agent seen through the official A2A client', () => {
     }, '');
     expect(text).toBe('whole answer');
     expect(calls).toBe(2);
+    // Counted once: the task went on, only its model was asked again.
+    const metrics = await (await fetch(`${agent.url}/metrics`)).text();
+    const started = Number(/^kadre_agent_tasks_started_total (\d+)$/m.exec(metrics)?.[1]);
+    await sendTask({});
+    const after = await (await fetch(`${agent.url}/metrics`)).text();
+    expect(after).toContain(`kadre_agent_tasks_started_total ${started + 1}\n`);
   });
 
   test('an answer that breaks off again and again fails the task', async () => {

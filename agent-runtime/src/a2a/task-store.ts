@@ -51,6 +51,11 @@ export class TaskStore {
     return this.#entries.size;
   }
 
+  /** How many there have been, forgotten ones included. */
+  get started(): number {
+    return this.#sequence;
+  }
+
   /** The task of this message: the one that it started before, or a new one for which `begin` is called. */
   startOnce(message: IncomingMessage, begin: (task: Task) => void): Task {
     this.#forgetOld();

@@ -47,11 +47,17 @@ describe('a call to a model', () => {
     expect(waits[1]).toBeGreaterThan(waits[0] ?? Infinity);
   });
 
-  test('is given up after eight attempts, about a minute', async () => {
+  test('is given up after a few seconds while somebody waits for it', async () => {
+    gateway.handler = status(503, 'ModelUnavailable');
+    const signal = new AbortController().signal;
+    await expect(model.complete({ body, signal })).rejects.toMatchObject({ reason: 'ModelUnavailable' });
+    expect(gateway.requests).toHaveLength(5);
+  });
+
+  test('for a step is repeated as long as a control plane may take to come back', async () => {
     gateway.handler = status(503, 'ModelUnavailable');
     await expect(complete()).rejects.toMatchObject({ reason: 'ModelUnavailable' });
-    expect(gateway.requests).toHaveLength(8);
-    expect(waits.reduce((sum, wait) => sum + wait, 0)).toBeGreaterThan(25_000);
+    expect(waits.reduce((sum, wait) => sum + wait, 0)).toBeGreaterThan(300_000);
   });
 
   test('to a gateway that is not there is ModelUnavailable', async () => {

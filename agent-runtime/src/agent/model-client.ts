@@ -3,6 +3,7 @@ import { STEP_HEADER, failureReasons, type FailureReason } from '@kadre/crds';
 import type { Dispatcher, request } from 'undici';
 import type { TokenSource } from '../credentials.ts';
 import { AgentFailure, asFailure } from '../failure.ts';
+import { interactive, stepWork } from './patience.ts';
 import { chatChunk, chatCompletion, chatError, type ChatChunk, type ChatCompletion } from './chat.ts';
 
 export interface ModelCall {
@@ -39,11 +40,6 @@ const BETWEEN_BYTES_TIMEOUT_MS = 300_000;
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 const MAX_ERROR_BYTES = 64 * 1024;
 
-/**
- * Waits between attempts when the gateway cannot be reached or answers 503; nothing has been answered yet then. Together
- * about a minute: as long as a control plane takes to be replaced by another pod.
- */
-const BACKOFF_MS = [100, 400, 1_600, 4_000, 8_000, 16_000, 30_000];
 const MAX_RATE_LIMIT_WAITS = 2;
 const LONGEST_RETRY_AFTER_S = 30;
 
@@ -103,12 +99,13 @@ async function postWithRetries(
   stream: boolean,
 ): Promise<Dispatcher.ResponseData> {
   const sleep = options.sleep ?? abortableSleep;
+  const patience = call.stepToken === undefined ? interactive : stepWork;
   let unreachable = 0;
   let limited = 0;
   for (;;) {
     const result = await attempt(options, http, call, stream);
     if (!(result instanceof AgentFailure)) return result;
-    const wait = waitBeforeNext(result, unreachable, limited);
+    const wait = waitBeforeNext(result, patience[unreachable], limited);
     if (wait === undefined) throw result;
     if (result.reason === 'RateLimited') limited += 1;
     else unreachable += 1;
@@ -116,13 +113,16 @@ async function postWithRetries(
   }
 }
 
-/** Milliseconds until the next attempt, or undefined if there shall be none. */
-function waitBeforeNext(failure: AgentFailure, unreachable: number, limited: number): number | undefined {
+/**
+ * Milliseconds until the next attempt, or undefined if there shall be none.
+ *
+ * @param backoff the wait if the gateway could not be reached or answered 503; nothing has been answered yet then
+ */
+function waitBeforeNext(failure: AgentFailure, backoff: number | undefined, limited: number): number | undefined {
   const { retryAfter, shouldRetry, status } = failure.details;
   if (shouldRetry === false || (retryAfter ?? 0) > LONGEST_RETRY_AFTER_S) return undefined;
   if (status === 429) return retryAfter !== undefined && limited < MAX_RATE_LIMIT_WAITS ? retryAfter * 1000 : undefined;
   if (status !== 503 && status !== undefined) return undefined;
-  const backoff = BACKOFF_MS[unreachable];
   return backoff === undefined ? undefined : Math.max(backoff * (0.5 + Math.random() / 2), (retryAfter ?? 0) * 1000);
 }
 

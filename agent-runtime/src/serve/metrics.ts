@@ -11,13 +11,14 @@ export interface Metrics {
 export interface MetricsOptions {
   inFlight: () => number;
   tasks: () => number;
+  tasksStarted: () => number;
   /** Also report memory, CPU and event loop of the process. */
   process: boolean;
 }
 
 const BUCKETS_S = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 
-export function createMetrics({ inFlight, tasks, process }: MetricsOptions): Metrics {
+export function createMetrics({ inFlight, tasks, tasksStarted, process }: MetricsOptions): Metrics {
   const registers = [new Registry()];
   const [registry] = registers as [Registry];
   if (process) collectDefaultMetrics({ register: registry });
@@ -43,6 +44,15 @@ export function createMetrics({ inFlight, tasks, process }: MetricsOptions): Met
   });
   gauge('kadre_agent_in_flight', 'Requests and tasks at work.', inFlight, registers);
   gauge('kadre_agent_tasks', 'A2A tasks in memory.', tasks, registers);
+  const started: Counter = new Counter({
+    name: 'kadre_agent_tasks_started_total',
+    help: 'A2A tasks started. A message that is sent again starts none.',
+    registers,
+    collect: () => {
+      started.reset();
+      started.inc(tasksStarted());
+    },
+  });
   return {
     request: ({ method, route, status }, seconds) => {
       requests.inc({ method, route, status: String(status) });

@@ -11,6 +11,7 @@ import {
 import type { Logger } from 'pino';
 import { createAgent, userMessage } from '../agent/agent.ts';
 import { createModelClient } from '../agent/model-client.ts';
+import { stepWork } from '../agent/patience.ts';
 import type { TokenSource } from '../credentials.ts';
 import { asFailure } from '../failure.ts';
 
@@ -32,7 +33,6 @@ export interface StepDeps {
 /** `unreported`: the gateway does not know how the step ended, so the Job itself must fail. */
 export type StepEnd = 'reported' | 'unreported';
 
-const BACKOFF_MS = [200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000];
 const REQUEST_TIMEOUT_MS = 30_000;
 const MAX_FAILURE_MESSAGE = 8_192;
 
@@ -97,7 +97,7 @@ async function exchange(
   body?: StepOutcome,
 ): Promise<{ json: unknown } | undefined> {
   const sleep = deps.sleep ?? abortableSleep;
-  for (const wait of [...BACKOFF_MS, undefined]) {
+  for (const wait of [...stepWork, undefined]) {
     const { problem, final, ...answer } = await tryExchange(config, deps, path, body);
     if (problem === undefined) return { json: answer.json };
     deps.logger.warn({ path, problem }, 'the gateway did not take the request');
