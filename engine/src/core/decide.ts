@@ -30,7 +30,7 @@ export interface Decision {
 export type Admit = (step: PlannedStep, id: string, attempt: number) => Route | undefined;
 
 /** The most that all outputs of a run, or its result, may come to as JSON. They are held in memory while it runs. */
-export const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 const noUsage: UsageTotal = { inputTokens: 0, outputTokens: 0, costNanoUsd: 0, unpricedCalls: 0 };
 

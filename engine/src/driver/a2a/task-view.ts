@@ -5,7 +5,7 @@ import type { Json } from '../../core/expression/values.ts';
 import type { StreamResponse, WireMessage, WirePart, WireStatus, WireTask } from './wire.ts';
 
 /** The largest output of a step, in bytes of JSON. */
-export const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
+const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 const MAX_MESSAGE_CHARACTERS = 4096;
 
 export class TaskView {
