@@ -14,7 +14,7 @@ demo: deps ## Run a first workflow on a real cluster, started if need be
 	@node scripts/demo.ts
 
 .PHONY: test
-test: deps ## Run all checks and tests; ONLY=static|unit|integration|e2e runs a part
+test: deps ## Run all checks and tests; ONLY=static,unit,integration,e2e runs a part
 	@node scripts/test.ts $(if $(ONLY),--only $(ONLY))
 
 .PHONY: verify

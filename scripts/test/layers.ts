@@ -1,6 +1,6 @@
 // The layers of checks, from the quickest to those that need a cluster.
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { leastReached, percentage, reached, readCoverage } from './coverage.ts';
 import { runCheck, runJest, type RunOptions } from './run.ts';
 import { FAILED, PASSED, type Counts } from './tally.ts';
 
@@ -56,26 +56,16 @@ export function checks(root: string, signal: AbortSignal, builds: () => Promise<
     tool('Unused code', 'knip'),
     script('Generated files', 'scripts/generate.ts'),
     script('Generated templates of the chart', 'scripts/generate-chart.ts'),
-    {
-      layer: 'unit',
-      title: 'Unit tests',
-      run: () =>
-        runJest(
-          root,
-          'unit',
-          ['--coverage', '--coverageReporters=json-summary', '--coverageReporters=html'],
-          within(10),
-        ),
-    },
-    { layer: 'unit', title: 'Line coverage', run: () => coverage(root) },
+    { layer: 'unit', title: 'Unit tests', run: () => runJest(root, 'unit', covering('unit'), within(10)) },
     {
       layer: 'integration',
       title: 'Integration tests: a real control plane',
       run: async () => {
         await builds();
-        return runJest(root, 'integration', ['--runInBand'], within(15));
+        return runJest(root, 'integration', ['--runInBand', ...covering('integration')], within(15));
       },
     },
+    { layer: 'integration', title: 'Line coverage of unit and integration tests', run: () => coverage(root) },
     {
       layer: 'e2e',
       title: 'End-to-end tests: real pods',
@@ -89,11 +79,17 @@ export function checks(root: string, signal: AbortSignal, builds: () => Promise<
   ];
 }
 
+function covering(project: string): string[] {
+  return ['--coverage', '--coverageReporters=json', `--coverageDirectory=coverage/${project}`];
+}
+
 async function coverage(root: string): Promise<Counts> {
-  const file = join(root, 'coverage', 'coverage-summary.json');
-  const { total } = JSON.parse(await readFile(file, 'utf8')) as { total: { lines: { pct: number } } };
-  console.log(
-    `${total.lines.pct} % of the lines are covered; ${COVERAGE} % are asked for. By file: coverage/index.html`,
-  );
-  return total.lines.pct >= COVERAGE ? PASSED : FAILED;
+  const reports = await Promise.all([readCoverage(root, 'unit'), readCoverage(root, 'integration')]);
+  const found = reports.filter((report) => report !== undefined);
+  const files = reached(found);
+  const percent = percentage([...files.values()]);
+  console.log(`${percent} % of the lines are reached; ${COVERAGE} % are asked for. Most is missing in:`);
+  console.log(leastReached(root, files, 10).join('\n'));
+  if (found.length < reports.length) console.log('The unit tests have not run: make test ONLY=unit,integration');
+  return percent >= COVERAGE ? PASSED : FAILED;
 }
