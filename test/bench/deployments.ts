@@ -2,6 +2,7 @@
 // takes to create an object and to tell a watch of it, which nobody can beat.
 import type { Connection } from '@kadre/operator';
 import { median, quantile, type Figure } from './report.ts';
+import { watchObjects } from './watch.ts';
 
 const AGENTS = 200;
 const API = 'kadre.dev/v1alpha1';
@@ -58,17 +59,13 @@ async function watchFirst(
 ): Promise<{ of: (name: string) => Promise<number>; close: () => void }> {
   const seen = new Map<string, number>();
   const waiting = new Map<string, (at: number) => void>();
-  const { events, close } = await client.watch(kind, { namespace, timeoutSeconds: 600 });
-  void (async () => {
-    for await (const event of events) {
-      const name = event.object.metadata.name;
-      if (event.type !== 'ADDED' || seen.has(name)) continue;
-      seen.set(name, performance.now());
-      waiting.get(name)?.(performance.now());
-    }
-  })();
+  const watching = await watchObjects(client, kind, namespace, ({ metadata: { name } }) => {
+    if (seen.has(name)) return;
+    seen.set(name, performance.now());
+    waiting.get(name)?.(performance.now());
+  });
   return {
-    close,
+    close: () => watching.close(),
     of: (name) => {
       const at = seen.get(name);
       return at === undefined ? new Promise((resolve) => waiting.set(name, resolve)) : Promise.resolve(at);
