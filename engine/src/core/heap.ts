@@ -20,11 +20,6 @@ export class TimeHeap<T extends { at: number }> {
     while (this.#entries[0] && stale(this.#entries[0])) this.#removeFirst();
   }
 
-  /** The time of the first entry, or Infinity. */
-  get first(): number {
-    return this.#entries[0]?.at ?? Infinity;
-  }
-
   /**
    * Visits entries with `at <= now` until `visit` returns false; each comes after those that stand above it in the heap,
    * so not strictly by time. Returns the earliest time after `now` among those it met, or Infinity.

@@ -170,7 +170,7 @@ describe('a run that cannot work', () => {
   ])('because it %s fails with a reason', async (_, workflow, input, failure) => {
     bench.agents['gone'] = 'http://127.0.0.1:1';
     await serve('writer', () => ({ text: 'ok' }));
-    await bench.startEngine();
+    await bench.startEngine({ agentPatience: 200 });
     await bench.submit(workflow, input);
     const projection = await bench.over();
     expect(projection.failure).toEqual(failure);
@@ -227,6 +227,19 @@ describe('the engine', () => {
     expect((await bench.over('greedy')).status.progress).toBe('60/60');
     expect(most).toBe(4);
     expect(writer.asked).toHaveLength(80);
+  });
+
+  test('keeps no place at an agent for a step that could not start', async () => {
+    await serve('writer', () => ({ text: 'ok' }));
+    await bench.startEngine({ tasksPerAgent: 1 });
+    await bench.submit(
+      { steps: [{ name: 'one', agent: { name: 'writer', prompt: '$(input.missing)' } }] },
+      {},
+      'broken',
+    );
+    expect((await bench.over('broken')).failure?.reason).toBe('InvalidExpression');
+    await bench.submit(one);
+    expect((await bench.over()).status.phase).toBe('Succeeded');
   });
 
   test('finds runs, cancellations and outcomes of which no word reached it', async () => {

@@ -11,7 +11,7 @@ import type { EngineLimits } from '../driver/options.ts';
 const silent: Logger = pino({ level: process.env['KADRE_TEST_LOG'] ?? 'silent' });
 
 /** Short waits: tests wait for what must happen, never for time to pass. */
-const testLimits: Partial<EngineLimits> = { poll: 50, agentPatience: 500, stopGrace: 500 };
+const testLimits: Partial<EngineLimits> = { poll: 50 };
 
 /** Agents by name: a URL is served there, 'job' is not served. */
 export type Agents = Record<string, string>;

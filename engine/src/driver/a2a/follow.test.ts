@@ -67,7 +67,7 @@ function follow(
   const options: FollowOptions = {
     connection: new A2AConnection({ dispatcher, agentResponse: 2000, streamSilence: more.silence ?? 5000 }),
     clock: systemClock,
-    agentPatience: more.patience ?? 300,
+    agentPatience: more.patience ?? 30_000,
     stopGrace: 500,
     onAccepted: (one) => accepted.push(one),
     detach: detach.signal,
@@ -226,7 +226,7 @@ describe('an agent that', () => {
   });
 
   test('cannot be reached is tried until patience ends', async () => {
-    expect(await follow('http://127.0.0.1:1').outcome).toEqual({
+    expect(await follow('http://127.0.0.1:1', { patience: 300 }).outcome).toEqual({
       failure: {
         reason: 'AgentUnavailable',
         message: expect.stringMatching(/cannot be reached: .*ECONNREFUSED/) as unknown,
@@ -236,7 +236,7 @@ describe('an agent that', () => {
 
   test('comes up while it is being tried is asked', async () => {
     let url = 'http://127.0.0.1:1';
-    const following = follow(undefined, { place: () => ({ found: true, url }), patience: 60_000 });
+    const following = follow(undefined, { place: () => ({ found: true, url }) });
     url = (await agent(() => ({ text: 'hi' }))).url;
     expect(await following.outcome).toMatchObject({ output: 'hi' });
   });
@@ -320,7 +320,7 @@ describe('an agent that', () => {
     ['streams an endless event', (response) => stream(response, 'x'.repeat(9_000_000)), 'AgentUnavailable', /cut/],
   ])('%s fails the step', async (_, answer, reason, message) => {
     const url = await rubbish((_request, response) => answer(response));
-    expect(await follow(url).outcome).toEqual({
+    expect(await follow(url, { patience: 300 }).outcome).toEqual({
       failure: { reason, message: expect.stringMatching(message) as unknown },
     });
   });
