@@ -5,16 +5,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { bundle, programs } from '../../scripts/bundle.ts';
 import { startControlPlane, type ControlPlane } from '../cluster/control-plane.ts';
 import { eventually } from '../support/kubectl.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
 const COLD_MACHINE_MS = 20 * 60_000;
-
-// Longer than what waits inside the tests, so that the message is about what did not come about.
-jest.setTimeout(5 * 60_000);
 
 let controlPlane: ControlPlane;
 let folder: string;

@@ -1,16 +1,13 @@
 // The manifests on a real API server: it takes them as they are, and holds people and Kadre to what they may do.
 import { execFile } from 'node:child_process';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startControlPlane, type ControlPlane } from '../cluster/control-plane.ts';
 import { eventually } from '../support/kubectl.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
 const NAMESPACE = 'shop';
 const COLD_MACHINE_MS = 20 * 60_000;
-
-// Longer than what waits inside the tests, so that the message is about what did not come about.
-jest.setTimeout(5 * 60_000);
 
 let controlPlane: ControlPlane;
 
