@@ -66,4 +66,6 @@ const servingContainer: Partial<ContainerSpec> = {
   startupProbe: { ...probe('/healthz'), periodSeconds: 1, failureThreshold: 60 },
   readinessProbe: { ...probe('/readyz'), periodSeconds: 5, failureThreshold: 2 },
   livenessProbe: { ...probe('/healthz'), periodSeconds: 10, failureThreshold: 3 },
+  // Whoever still sends requests to a pod that is being removed learns of it in this time.
+  lifecycle: { preStop: { sleep: { seconds: 3 } } },
 };
