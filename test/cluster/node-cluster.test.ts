@@ -94,6 +94,19 @@ describeWhereNoneIsUp('the life of a node cluster', () => {
   );
 
   test(
+    'up with other addresses gives them to everything, and later commands know them',
+    async () => {
+      await cluster('down');
+      await capture(process.execPath, [main, 'up'], { ...env, KADRE_CLUSTER_NETWORK: '10.214' });
+      await expect(cluster('kubectl', 'get', 'nodes', '-o', 'wide')).resolves.toContain(' 10.214.0.1 ');
+      await expect(cluster('up')).resolves.toContain('already up');
+      await cluster('down');
+      await expect(capture('ip', ['address'])).resolves.not.toContain('10.214.');
+    },
+    upMs,
+  );
+
+  test(
     'down leaves the machine as it was before up, though pods were running',
     async () => {
       await cluster('down');

@@ -8,13 +8,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const root = join(import.meta.dirname, '..', '..');
 
 /** kubectl of the PATH, else the one that comes with the cluster built here. */
-export function kubectlPath(): string {
+function kubectlPath(): string {
   const own = join(root, '.cluster', 'bin', 'kubectl');
   const onPath = (process.env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, 'kubectl'));
   return [own, ...onPath].find((path) => existsSync(path)) ?? 'kubectl';
 }
 
-export class KubectlError extends Error {
+class KubectlError extends Error {
   override name = 'KubectlError';
 }
 

@@ -19,7 +19,7 @@ export function testGoldens(folder: string, decide: (input: never, now: Date) =>
       const planned = JSON.parse(JSON.stringify(decide(input, goldenNow))) as unknown;
       const file = join(testdata, name, 'plan.yaml');
       if (process.env.UPDATE_GOLDENS === '1')
-        writeFileSync(file, stringify(planned, { lineWidth: 0, aliasDuplicateObjects: false }));
+        writeFileSync(file, stringify(planned, { lineWidth: 0, aliasDuplicateObjects: false, singleQuote: true }));
       expect(existsSync(file)).toBe(true);
       expect(planned).toEqual(parse(readFileSync(file, 'utf8')));
     });

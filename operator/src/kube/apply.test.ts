@@ -145,6 +145,18 @@ describe('properties', () => {
     );
   });
 
+  test.each([['toString'], ['constructor'], ['hasOwnProperty']])(
+    'a field called %s is a field like any other',
+    (name) => {
+      for (const value of [[false, ''], { a: 1 }, 'text']) {
+        expect(isEqual({ [name]: value }, { [name]: value })).toBe(true);
+        expect(isEqual({ [name]: value }, {})).toBe(false);
+        expect(isSubset({ [name]: value }, { [name]: value })).toBe(true);
+        expect(isSubset({ [name]: value }, {})).toBe(false);
+      }
+    },
+  );
+
   test('the hash does not depend on the order of keys', () => {
     const reversed = (value: unknown): unknown => {
       if (Array.isArray(value)) return value.map(reversed);

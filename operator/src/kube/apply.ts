@@ -39,7 +39,7 @@ function contains(desired: unknown, live: unknown, place: Place): boolean {
   if (Array.isArray(desired)) return Array.isArray(live) && listContains(desired, live, place);
   if (isMap(desired)) {
     return (
-      isMap(live) && Object.entries(desired).every(([name, value]) => contains(value, live[name], at(place, name)))
+      isMap(live) && Object.entries(desired).every(([name, value]) => contains(value, own(live, name), at(place, name)))
     );
   }
   return desired === live || (isQuantityPath(place.path) && sameQuantity(desired, live));
@@ -69,6 +69,9 @@ function mapContains(desired: unknown[], live: unknown[], keyOf: (item: unknown)
 
 const at = (place: Place, name: string): Place => ({ kind: place.kind, path: [...place.path, name] });
 
+/** Names come from users: one such as toString must not find what every object inherits. */
+const own = (map: Record<string, unknown>, name: string): unknown => (Object.hasOwn(map, name) ? map[name] : undefined);
+
 const isMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -80,7 +83,7 @@ export function isEqual(a: unknown, b: unknown): boolean {
   if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, i) => isEqual(item, b[i]));
   if (!isMap(a) || !isMap(b)) return false;
   const names = new Set([...Object.keys(a), ...Object.keys(b)]);
-  return [...names].every((name) => isEqual(a[name], b[name]));
+  return [...names].every((name) => isEqual(own(a, name), own(b, name)));
 }
 
 /** A short digest of a JSON value, whatever the order of its keys. */

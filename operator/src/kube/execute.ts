@@ -50,7 +50,7 @@ interface Work extends ExecutorOptions {
 async function execute(work: Work, owner: Owner, plan: Plan, call: CallOptions): Promise<number | undefined> {
   if (plan.finalizers) await writeFinalizers(work, owner, plan.finalizers, call);
   for (const object of plan.create ?? []) await createOnce(work, object, call);
-  for (const object of plan.apply ?? []) await apply(work, object, call);
+  await applyAll(work, plan.apply ?? [], call);
   for (const ref of plan.delete ?? []) await remove(work, ref, call);
   if (plan.status) await writeStatus(work, owner, plan.status, call);
   for (const event of plan.events ?? []) work.recorder.record(owner, event);
@@ -81,6 +81,20 @@ async function createOnce(work: Work, object: KubeObject, call: CallOptions): Pr
     if (live && !isOurs(object, live)) throw foreign(object);
   }
 }
+
+/**
+ * Side by side, as none depends on another; but what starts pods comes last, when their ServiceAccount and
+ * NetworkPolicy are there. All are tried, so that one that is refused does not hold up its siblings.
+ */
+async function applyAll(work: Work, objects: KubeObject[], call: CallOptions): Promise<void> {
+  for (const wave of [objects.filter((each) => !startsPods(each)), objects.filter(startsPods)]) {
+    const results = await Promise.allSettled(wave.map((object) => apply(work, object, call)));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+}
+
+const startsPods = ({ apiVersion }: KubeObject) => apiVersion.startsWith('apps/') || apiVersion.startsWith('batch/');
 
 async function apply(work: Work, object: KubeObject, call: CallOptions): Promise<void> {
   const desired = withAppliedHash(object, `${work.domain}/applied`);

@@ -20,26 +20,28 @@ const by =
   (item: unknown): string =>
     JSON.stringify(fields.map((field) => fieldOf(item, field) ?? (field === 'protocol' ? 'TCP' : null)));
 
-const mapKeys: Record<string, (item: unknown) => string> = {
-  containers: by('name'),
-  initContainers: by('name'),
-  ephemeralContainers: by('name'),
-  env: by('name'),
-  volumes: by('name'),
-  volumeMounts: by('mountPath'),
-  volumeDevices: by('devicePath'),
-  volumeClaimTemplates: by('name'),
-  imagePullSecrets: by('name'),
-  hostAliases: by('ip'),
-  topologySpreadConstraints: by('topologyKey', 'whenUnsatisfiable'),
-  resourceClaims: by('name'),
-  claims: by('name'),
-  schedulingGates: by('name'),
-  secrets: by('name'),
-  conditions: by('type'),
-  ownerReferences: by('uid'),
-  listeners: by('name'),
-};
+const mapKeys = new Map(
+  Object.entries({
+    containers: by('name'),
+    initContainers: by('name'),
+    ephemeralContainers: by('name'),
+    env: by('name'),
+    volumes: by('name'),
+    volumeMounts: by('mountPath'),
+    volumeDevices: by('devicePath'),
+    volumeClaimTemplates: by('name'),
+    imagePullSecrets: by('name'),
+    hostAliases: by('ip'),
+    topologySpreadConstraints: by('topologyKey', 'whenUnsatisfiable'),
+    resourceClaims: by('name'),
+    claims: by('name'),
+    schedulingGates: by('name'),
+    secrets: by('name'),
+    conditions: by('type'),
+    ownerReferences: by('uid'),
+    listeners: by('name'),
+  }),
+);
 
 const sets = new Set(['finalizers']);
 const exact = new Set(['tolerations', 'command', 'args', 'accessModes', 'policyTypes']);
@@ -50,7 +52,7 @@ export function listRule(kind: string, path: readonly string[], items: readonly 
   if (sets.has(field)) return { type: 'set' };
   if (exact.has(field)) return { type: 'exact' };
   if (field === 'ports') return portsRule(kind, items);
-  const keyOf = mapKeys[field];
+  const keyOf = mapKeys.get(field);
   return keyOf ? { type: 'map', keyOf } : { type: 'atomic' };
 }
 
