@@ -1,13 +1,15 @@
 // Builds the container images kadre and kadre-agent-runtime, and writes them as archives to .cache/images, which
 // `docker load`, `ctr images import`, `kind load image-archive` and `skopeo copy oci-archive:` all read.
 //
-// No container engine takes part: an image is two tar files and two JSON files. docs/decisions/0007 says why. Both images
-// share the layer that holds Node, so that after a change of code only a few hundred kilobytes are written anew.
+// Docker or buildah builds the Dockerfile where there is one. Elsewhere no container engine takes part: an image is a few
+// tar files and two JSON files; docs/decisions/0007 says why. Both images share the layer that holds Node, so that after a
+// change of code only a few hundred kilobytes are written anew.
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundle, programs, ROOT, type Program } from './bundle.ts';
 import { CACHE_ENV, CACHE_FOLDER, compileCache } from './image/compile-cache.ts';
+import { compressedSize, containerEngine, type ContainerEngine } from './image/engine.ts';
 import { fingerprint } from './image/fingerprint.ts';
 import { writeArchive, type ImageConfig } from './image/oci.ts';
 import { nodeBase, type NodeBase } from './image/node-layer.ts';
@@ -38,10 +40,11 @@ interface Index {
 const repositories: Record<Program, string> = { kadre: 'kadre', 'agent-runtime': 'kadre-agent-runtime' };
 
 async function main(): Promise<void> {
-  const inputs = await fingerprint(ROOT);
+  const engine = await containerEngine();
+  const inputs = `${await fingerprint(ROOT)} ${engine?.name ?? 'none'}`;
   const previous = await readIndex();
   const fresh = previous?.inputs === inputs && previous.images.every(({ archive }) => existsSync(join(ROOT, archive)));
-  const index = fresh ? previous : await buildAll(inputs);
+  const index = fresh ? previous : await buildAll(inputs, engine);
   for (const { ref, archive, compressedBytes } of index.images) {
     console.log(
       `${ref}  ${(compressedBytes / 1e6).toFixed(1)} MB compressed  ${archive}${fresh ? '  (unchanged)' : ''}`,
@@ -57,13 +60,11 @@ async function readIndex(): Promise<Index | undefined> {
   }
 }
 
-async function buildAll(inputs: string): Promise<Index> {
+async function buildAll(inputs: string, engine: ContainerEngine | undefined): Promise<Index> {
   const work = join(IMAGES, `work.${process.pid}`);
   await mkdir(work, { recursive: true });
   try {
-    const node = await nodeBase(ROOT, join(IMAGES, 'node'));
-    const images: BuiltImage[] = [];
-    for (const program of Object.keys(programs) as Program[]) images.push(await buildImage(program, node, work));
+    const images = (engine && (await buildWith(engine))) ?? (await buildWithout(work));
     const index = { inputs, images };
     await writeFile(join(work, 'index.json'), `${JSON.stringify(index, null, 2)}\n`);
     await rename(join(work, 'index.json'), INDEX);
@@ -73,9 +74,45 @@ async function buildAll(inputs: string): Promise<Index> {
   }
 }
 
-async function buildImage(program: Program, node: NodeBase, work: string): Promise<BuiltImage> {
+/** Undefined if the engine could not, as where it reaches no registry for the base image, and nobody insisted on it. */
+async function buildWith(engine: ContainerEngine): Promise<BuiltImage[] | undefined> {
+  console.log(`${engine.name} builds the Dockerfile; the first time takes a few minutes.`);
+  try {
+    return await buildDockerfile(engine);
+  } catch (error) {
+    if (engine.required) throw error;
+    console.log(
+      `${error instanceof Error ? error.message : String(error)}\nSo the images are built without an engine.`,
+    );
+    return undefined;
+  }
+}
+
+async function buildDockerfile(engine: ContainerEngine): Promise<BuiltImage[]> {
+  const images: BuiltImage[] = [];
+  for (const program of Object.keys(programs) as Program[]) {
+    const { ref, archive } = await namesOf(program);
+    const digest = await engine.build(ROOT, program, ref, join(ROOT, archive));
+    images.push({ program, ref, archive, digest, compressedBytes: await compressedSize(join(ROOT, archive)) });
+  }
+  return images;
+}
+
+async function buildWithout(work: string): Promise<BuiltImage[]> {
+  const node = await nodeBase(ROOT, join(IMAGES, 'node'));
+  const images: BuiltImage[] = [];
+  for (const program of Object.keys(programs) as Program[]) images.push(await buildImage(program, node, work));
+  return images;
+}
+
+async function namesOf(program: Program): Promise<{ version: string; ref: string; archive: string }> {
   const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
   const name = repositories[program];
+  return { version, ref: `${name}:${version}`, archive: join('.cache', 'images', `${name}-${version}.tar`) };
+}
+
+async function buildImage(program: Program, node: NodeBase, work: string): Promise<BuiltImage> {
+  const { version, ref, archive } = await namesOf(program);
   const tree = join(work, program);
   await bundle(programs[program], join(tree, 'app'));
   const app = await packLayer(tree, join(work, `${program}.tar.gz`));
@@ -85,9 +122,8 @@ async function buildImage(program: Program, node: NodeBase, work: string): Promi
   await rename(await compileCache(node.binary, join(tree, 'app')), join(compiled, CACHE_FOLDER));
   const cache = await packLayer(compiled, join(work, `${program}-compiled.tar.gz`));
 
-  const ref = `${name}:${version}`;
-  const archive = join('.cache', 'images', `${name}-${version}.tar`);
-  const built = await writeArchive(join(ROOT, archive), ref, [node.layer, app, cache], imageConfig(name, version));
+  const config = imageConfig(repositories[program], version);
+  const built = await writeArchive(join(ROOT, archive), ref, [node.layer, app, cache], config);
   return { program, ref, archive, ...built };
 }
 
