@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { installKadre } from '../test/support/install.ts';
-import { eventually, kubectlFor, type KubeObject, type Kubectl } from '../test/support/kubectl.ts';
+import { eventually, kubectlFor, ownKubectlFolder, type KubeObject, type Kubectl } from '../test/support/kubectl.ts';
 
 const root = join(import.meta.dirname, '..');
 const NAMESPACE = 'kadre-demo';
@@ -34,6 +34,8 @@ report(run);
 if (run['status'].phase !== 'Succeeded') process.exit(1);
 
 heading('Try next');
+const own = ownKubectlFolder();
+if (own !== undefined) console.log(`  export PATH=${own}:$PATH`);
 console.log(`  export KUBECONFIG=${kubeconfig}
   kubectl -n ${NAMESPACE} get runs,agents,workflows,models
   kubectl -n ${NAMESPACE} describe run ${name}

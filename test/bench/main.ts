@@ -1,6 +1,6 @@
 // `make bench`: the figures, on this machine, in one run. docs/benchmarks.md says what they mean.
 //
-//   node test/bench/main.ts [cold-start] [image-size] [deployments] [runs]
+//   node test/bench/main.ts [cold-start] [image-size] [deployments] [jobs] [runs]
 import { connect } from '@kadre/operator';
 import { cpus } from 'node:os';
 import { installKadre } from '../support/install.ts';
@@ -8,11 +8,12 @@ import { kubectlFor } from '../support/kubectl.ts';
 import { coldStart } from './cold-start.ts';
 import { deployments } from './deployments.ts';
 import { imageSize } from './image-size.ts';
+import { jobs } from './jobs.ts';
 import { table, type Figure } from './report.ts';
 import { runs } from './runs.ts';
 
 const NAMESPACE = 'kadre-bench';
-const all = ['cold-start', 'image-size', 'deployments', 'runs'];
+const all = ['cold-start', 'image-size', 'deployments', 'jobs', 'runs'];
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : all;
 const unknown = wanted.find((name) => !all.includes(name));
 if (unknown !== undefined) {
@@ -33,13 +34,14 @@ console.log(
 console.log(table(figures));
 
 async function onCluster(kubeconfig: string): Promise<void> {
-  if (!wanted.includes('deployments') && !wanted.includes('runs')) return;
+  if (!['deployments', 'jobs', 'runs'].some((name) => wanted.includes(name))) return;
   const cluster = kubectlFor(kubeconfig);
   await cluster.run(['delete', 'namespace', NAMESPACE, '--ignore-not-found']);
   await cluster.run(['create', 'namespace', NAMESPACE]);
   const connection = connect({ kubeconfig });
   try {
     if (wanted.includes('deployments')) figures.push(...(await deployments(connection, NAMESPACE)));
+    if (wanted.includes('jobs')) figures.push(...(await jobs(connection, NAMESPACE)));
     if (wanted.includes('runs')) figures.push(...(await runs(connection, kubectlFor(kubeconfig, NAMESPACE))));
   } finally {
     await connection.close();

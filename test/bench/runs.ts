@@ -2,12 +2,11 @@
 import type { Connection } from '@kadre/operator';
 import { kubectlFor, type Kubectl } from '../support/kubectl.ts';
 import { SYSTEM_NAMESPACE } from '../support/install.ts';
+import { finishedRuns } from './finished-runs.ts';
 import type { Figure } from './report.ts';
-import { watchObjects } from './watch.ts';
 
 const RUNS = Number(process.env['KADRE_BENCH_RUNS'] ?? 5000);
 const CREATORS = 20;
-const PATIENCE_MS = 60_000;
 const API = 'kadre.dev/v1alpha1';
 
 export async function runs({ client }: Connection, kubectl: Kubectl): Promise<Figure[]> {
@@ -49,7 +48,7 @@ export async function runs({ client }: Connection, kubectl: Kubectl): Promise<Fi
 async function measure(client: Connection['client'], kubectl: Kubectl, prefix: string, count: number) {
   const { namespace } = kubectl;
   const memory = await watchMemory(kubectl);
-  const outcome = watchOutcomes(client, namespace, prefix, count);
+  const { outcome } = await finishedRuns(client, namespace, prefix, count);
   const started = performance.now();
   let next = 0;
   const create = async () => {
@@ -65,26 +64,6 @@ async function measure(client: Connection['client'], kubectl: Kubectl, prefix: s
   await Promise.all(Array.from({ length: CREATORS }, create));
   const { succeeded, failed, at } = await outcome;
   return { seconds: (at - started) / 1000, succeeded, failed, memory: await memory.stop() };
-}
-
-/** Resolves when all are over, or when nothing was for a minute: what is then missing is lost. */
-async function watchOutcomes(client: Connection['client'], namespace: string, prefix: string, count: number) {
-  const phases = new Map<string, string>();
-  let lastChange = performance.now();
-  const watching = await watchObjects(client, { apiVersion: API, kind: 'Run' }, namespace, ({ metadata, status }) => {
-    const { phase = '' } = (status ?? {}) as { phase?: string };
-    if (!metadata.name.startsWith(prefix) || !['Succeeded', 'Failed', 'Cancelled'].includes(phase)) return;
-    phases.set(metadata.name, phase);
-    lastChange = performance.now();
-    if (phases.size === count) watching.close();
-  });
-  const patience = setInterval(() => {
-    if (performance.now() - lastChange > PATIENCE_MS) watching.close();
-  }, 1000);
-  await watching.ended;
-  clearInterval(patience);
-  const succeeded = [...phases.values()].filter((phase) => phase === 'Succeeded').length;
-  return { succeeded, failed: phases.size - succeeded, at: lastChange };
 }
 
 /** Resident memory of the whole process, in MB, as its own metrics tell it. */

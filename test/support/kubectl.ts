@@ -1,17 +1,21 @@
 // The cluster as its users see it: through kubectl.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const root = join(import.meta.dirname, '..', '..');
 
-/** kubectl of the PATH, else the one that comes with the cluster built here. */
+/** The folder of the kubectl that comes with the cluster built here, if there is one. */
+export function ownKubectlFolder(): string | undefined {
+  const folder = join(root, '.cluster', 'bin');
+  return existsSync(join(folder, 'kubectl')) ? folder : undefined;
+}
+
 function kubectlPath(): string {
-  const own = join(root, '.cluster', 'bin', 'kubectl');
-  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, 'kubectl'));
-  return [own, ...onPath].find((path) => existsSync(path)) ?? 'kubectl';
+  const own = ownKubectlFolder();
+  return own === undefined ? 'kubectl' : join(own, 'kubectl');
 }
 
 class KubectlError extends Error {

@@ -120,7 +120,7 @@ describe('a Run', () => {
     const workflow: Ref = { apiVersion: KADRE, kind: 'Workflow', namespace, name: 'article' };
     expect(
       conditionOf(await bed.condition(workflow, 'Stalled', 'True', 'InvalidExpression'), 'Ready')?.message,
-    ).toMatch(/^steps\[0\]\.when: .*unknown/);
+    ).toMatch(/^spec\.steps\[0\]\.when: .*unknown/);
     const run = await applyRun();
     expect(conditionOf(await phase('first', 'Failed'), 'Stalled')?.reason).toBe('InvalidExpression');
     expect(await bed.store.submission(run.metadata.uid ?? '')).toBeUndefined();
