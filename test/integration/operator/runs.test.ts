@@ -23,7 +23,7 @@ const container = { image: 'busybox' };
 const runRef = (name = 'first'): Ref => ({ apiVersion: KADRE, kind: 'Run', namespace, name });
 const jobRef = (name: string): Ref => ({ apiVersion: 'batch/v1', kind: 'Job', namespace, name });
 
-function applyWorkflow(steps: object[] = [{ name: 'work', container }]) {
+function applyWorkflow(steps: object[] = [{ name: 'draft', container }]) {
   return bed.apply({ apiVersion: KADRE, kind: 'Workflow', metadata: { name: 'article', namespace }, spec: { steps } });
 }
 
@@ -56,9 +56,9 @@ async function say(
 }
 
 const request = (uid: string, more: Partial<JobRequest> = {}): JobRequest => ({
-  key: `${uid}/work/1`,
+  key: `${uid}/draft/1`,
   run: { uid, namespace, name: 'first' },
-  step: 'work',
+  step: 'draft',
   attempt: 1,
   name: 'first-work-1',
   work: { container },
@@ -84,7 +84,7 @@ const podOf = (job: string): Promise<Seen> =>
 describe('a Run', () => {
   test('is handed to the engine once, and shows what becomes of it', async () => {
     const uid = await startRun();
-    await say(uid, { phase: 'Running', progress: '0/1', steps: [{ name: 'work', phase: 'Running', attempt: 1 }] });
+    await say(uid, { phase: 'Running', progress: '0/1', steps: [{ name: 'draft', phase: 'Running', attempt: 1 }] });
     expect(conditionOf(await phase('first', 'Running'), 'Reconciling')?.status).toBe('True');
     await say(uid, { phase: 'Succeeded', progress: '1/1', output: { answer: 42 } }, { closed: true });
     const done = await phase('first', 'Succeeded');
@@ -116,7 +116,7 @@ describe('a Run', () => {
   }, 60_000);
 
   test('of an invalid Workflow fails, and the Workflow says where it is wrong', async () => {
-    await applyWorkflow([{ name: 'work', container, when: '$(unknown)' }]);
+    await applyWorkflow([{ name: 'draft', container, when: '$(unknown)' }]);
     const workflow: Ref = { apiVersion: KADRE, kind: 'Workflow', namespace, name: 'article' };
     expect(
       conditionOf(await bed.condition(workflow, 'Stalled', 'True', 'InvalidExpression'), 'Ready')?.message,
@@ -130,7 +130,7 @@ describe('a Run', () => {
     const uid = await startRun();
     await applyWorkflow([{ name: 'other', container }]);
     const pinned = (await bed.store.submission(uid))?.workflow as { steps: { name: string }[] };
-    expect(pinned.steps[0]?.name).toBe('work');
+    expect(pinned.steps[0]?.name).toBe('draft');
   }, 60_000);
 
   test('that is cancelled or deleted stops the engine', async () => {
@@ -334,7 +334,7 @@ describe('a Job', () => {
     await bed.apply(writer());
     const uid = await startRun();
     const work = {
-      agent: { name: 'writer', payload: { run: uid, step: 'work', attempt: 1 }, stepToken: 'step-secret' },
+      agent: { name: 'writer', payload: { run: uid, step: 'draft', attempt: 1 }, stepToken: 'step-secret' },
     };
     await say(uid, { phase: 'Running' }, { jobs: [request(uid, { work })] });
     const pod = await podOf('first-work-1');
