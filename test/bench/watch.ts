@@ -10,28 +10,39 @@ export interface Watching {
   ended: Promise<void>;
 }
 
+/** Tells of objects as they are and as they change. The API server may end a watch at any time; then it is begun anew. */
 export async function watchObjects(
   client: Client,
   kind: { apiVersion: string; kind: string },
   namespace: string,
-  seen: (object: WatchEvent['object'], type: WatchEvent['type']) => void,
+  seen: (object: WatchEvent['object']) => void,
 ): Promise<Watching> {
-  const { events, close } = await client.watch(kind, { namespace, timeoutSeconds: 3600 });
-  let closed = false;
+  const begin = () => client.watch(kind, { namespace, timeoutSeconds: 600, sendInitialEvents: true });
+  const state = { closed: false, watch: await begin() };
+  const open = () => !state.closed;
   const read = async () => {
-    try {
-      for await (const { type, object } of events) if (type !== 'BOOKMARK') seen(object, type);
-    } catch (error) {
-      // Closing a watch ends it with an error, which is what was asked for.
-      if (!closed) throw error;
+    while (open()) {
+      for await (const { type, object } of untilItBreaks(state.watch.events)) if (type !== 'BOOKMARK') seen(object);
+      state.watch.close();
+      if (open()) state.watch = await begin();
     }
   };
   const ended = read();
   return {
     ended,
     close: () => {
-      closed = true;
-      close();
+      state.closed = true;
+      state.watch.close();
     },
   };
+}
+
+/** A watch that is closed, by us or by the server, may end with an error; either way there is nothing more to come. */
+async function* untilItBreaks(events: AsyncIterable<WatchEvent>): AsyncGenerator<WatchEvent> {
+  const iterator = events[Symbol.asyncIterator]();
+  for (;;) {
+    const result = await iterator.next().catch(() => undefined);
+    if (!result || result.done === true) return;
+    yield result.value;
+  }
 }
