@@ -143,7 +143,16 @@ export const agentSpec = z.object({
       env: z.array(envVar).max(64).meta(listMap('name')).optional().describe('Further environment variables.'),
       gpu: gpuRequest.optional().describe('Devices for the pod.'),
       runtimeClassName: objectName.optional().describe('A RuntimeClass such as gvisor or kata.'),
-      serviceAccountName: objectName.optional().describe("An existing ServiceAccount. Absent: the agent's own."),
+      serviceAccountName: objectName
+        .meta(
+          rules({
+            // The gateway knows agents by these names: with another's account an agent would pass for the other.
+            message: 'ServiceAccounts that begin with agent- belong to single agents; choose another name, or none',
+            rule: `!self.startsWith('agent-')`,
+          }),
+        )
+        .optional()
+        .describe("An existing ServiceAccount. Absent: the agent's own."),
     })
     .optional()
     .describe('How its pods run.'),

@@ -110,6 +110,13 @@ export const agentRefusals: Refusal[] = [
     }),
   },
   {
+    mistake: "another agent's ServiceAccount",
+    kind: 'Agent',
+    wrong: agent({ runtime: { serviceAccountName: 'agent-other' } }),
+    message: 'ServiceAccounts that begin with agent- belong to single agents; choose another name, or none',
+    right: agent({ runtime: { serviceAccountName: 'team' } }),
+  },
+  {
     mistake: "a variable of Kadre's own",
     kind: 'Agent',
     wrong: agent({ runtime: { env: [{ name: 'KADRE_TOKEN_FILE', value: '/etc/passwd' }] } }),
