@@ -16,7 +16,7 @@ const schema = z.object({
   KADRE_GATEWAY_PORT: port('KADRE_GATEWAY_PORT', 8081),
   KADRE_HEALTH_PORT: port('KADRE_HEALTH_PORT', 8080),
   KADRE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
-  KADRE_CLUSTER_DOMAIN: z.string().min(1).default('cluster.local'),
+  KADRE_CLUSTER_DOMAIN: z.string().min(1).optional(),
   POD_NAMESPACE: z.string({ error: 'POD_NAMESPACE must name the namespace that Kadre runs in' }).min(1),
   POD_NAME: z.string({ error: 'POD_NAME must name this replica' }).min(1),
 });
@@ -30,7 +30,8 @@ export interface Config {
   gatewayPort: number;
   healthPort: number;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
-  clusterDomain: string;
+  /** Such as cluster.local. Absent: names end in .svc, and each pod's search path completes them. */
+  clusterDomain?: string;
   systemNamespace: string;
   identity: string;
 }
@@ -55,7 +56,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     gatewayPort: e.KADRE_GATEWAY_PORT,
     healthPort: e.KADRE_HEALTH_PORT,
     logLevel: e.KADRE_LOG_LEVEL,
-    clusterDomain: e.KADRE_CLUSTER_DOMAIN,
+    ...(e.KADRE_CLUSTER_DOMAIN !== undefined && { clusterDomain: e.KADRE_CLUSTER_DOMAIN }),
     systemNamespace: e.POD_NAMESPACE,
     identity: e.POD_NAME,
   };

@@ -1,23 +1,23 @@
 import { createGateway } from '@kadre/gateway';
-import { connect, createKubeSources } from '@kadre/operator';
-import { openSqliteStore } from '@kadre/store';
 import type { StartRole } from '../role-thread.ts';
+import { openSurroundings } from './surroundings.ts';
 
-export const startGateway: StartRole = async ({ config, logger, registry }) => {
-  const store = openSqliteStore(config.storePath);
-  const connection = connect({ registry });
-  const { client, metrics } = connection;
-  const sources = createKubeSources({ client, metrics, instance: config.identity, log: logger });
+export const startGateway: StartRole = async (context) => {
+  const { config, logger, registry } = context;
+  const { store, sources, close } = openSurroundings(context);
   const gateway = createGateway({ ...sources, store, logger, registry, ready: () => sources.ready() });
   await sources.start();
-  const address = await gateway.listen({ host: '::', port: config.gatewayPort });
+  const listen = (host: string) => gateway.listen({ host, port: config.gatewayPort });
+  // Both families where there are both; a kernel without IPv6 knows no `::`.
+  const address = await listen('::').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'EAFNOSUPPORT') throw error;
+    return listen('0.0.0.0');
+  });
   logger.info({ address }, 'The gateway listens.');
   return {
     stop: async () => {
       await gateway.close();
-      await sources.stop();
-      await connection.close();
-      await store.close();
+      await close();
     },
   };
 };

@@ -8,11 +8,11 @@ export const startOperator: StartRole = async ({ config, fence, logger, registry
   const store = openSqliteStore(config.storePath);
   const connection = connect({ registry });
   const { client, metrics } = connection;
-  const { runtimeImage, gatewayUrl, systemNamespace } = config;
+  const { runtimeImage, gatewayUrl, systemNamespace, clusterDomain } = config;
   const operator = createOperator({
     client,
     store,
-    settings: { runtimeImage, gatewayUrl, systemNamespace },
+    settings: { runtimeImage, gatewayUrl, systemNamespace, ...(clusterDomain !== undefined && { clusterDomain }) },
     validateWorkflow,
     instance: config.identity,
     gate: () => mayWrite(fence),
