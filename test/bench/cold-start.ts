@@ -1,11 +1,12 @@
 // From the start of the process to the first answer that it is ready, beside a bare Node server: the floor.
 import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runtimeEnv } from '@kadre/crds';
 import { bundle, programs } from '../../scripts/bundle.ts';
+import { freePort } from '../support/free-port.ts';
 import { median, type Figure } from './report.ts';
 
 const ROUNDS = 15;
@@ -84,14 +85,4 @@ async function fakeGateway(): Promise<{ url: string; close: () => void }> {
       server.close();
     },
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }

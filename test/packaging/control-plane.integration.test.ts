@@ -2,12 +2,12 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { bundle, programs } from '../../scripts/bundle.ts';
 import { startControlPlane, type ControlPlane } from '../cluster/control-plane.ts';
+import { freePort } from '../support/free-port.ts';
 import { eventually } from '../support/kubectl.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
@@ -28,15 +28,6 @@ function kubectl(args: string[], input: object = {}): Promise<string> {
     });
     child.stdin?.end(JSON.stringify(input));
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address ? address.port : 0;
 }
 
 /** The administrator's kubeconfig with the token of Kadre's ServiceAccount in place of the administrator's certificate. */

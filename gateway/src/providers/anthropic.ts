@@ -3,7 +3,6 @@
 import type { Anthropic } from '@anthropic-ai/sdk';
 import type * as anthropic from '@anthropic-ai/sdk';
 import type { Stream } from '@anthropic-ai/sdk/streaming';
-import { BoundedMap } from '../bounded-map.ts';
 import {
   maxTokens,
   refuseUnknownFields,
@@ -12,7 +11,7 @@ import {
   type ChatMessage,
   type ChatRequest,
 } from '../chat/request.ts';
-import { GatewayError, invalidRequest, misconfigured } from '../errors.ts';
+import { GatewayError, invalidRequest } from '../errors.ts';
 import type { Limits } from '../options.ts';
 import { dataUrl, imagesOf, refuseTools } from './parts.ts';
 import { fromAnswer, fromTransport } from './failures.ts';
@@ -25,11 +24,11 @@ import {
   type Provider,
   type Usage,
 } from './provider.ts';
+import { sdkClients, upstreamModel } from './sdk-clients.ts';
 import type { Upstream } from './upstream.ts';
 
 type Sdk = typeof anthropic;
 
-const CLIENTS = 256;
 /** Called directly, since `messages.create` prints a warning for each call of a model that is about to retire. */
 const MESSAGES = '/v1/messages';
 const DEFAULT_BASE_URL = 'https://api.anthropic.com';
@@ -57,27 +56,21 @@ const known = new Set([...translated, ...ignored]);
 
 export async function createAnthropic(upstream: Upstream, limits: Limits): Promise<Provider> {
   const sdk = await import('@anthropic-ai/sdk');
-  const clients = new BoundedMap<string, Anthropic>(CLIENTS);
-
-  const clientFor = ({ model, apiKey }: ModelCall): Anthropic => {
-    const baseURL = model.spec.baseUrl ?? DEFAULT_BASE_URL;
-    const id = `${baseURL}\n${apiKey ?? ''}`;
-    const existing = clients.get(id);
-    if (existing) return existing;
-    const client = new sdk.Anthropic({
-      baseURL,
-      apiKey: apiKey ?? 'none',
-      authToken: null,
-      ...(apiKey === undefined ? { defaultHeaders: { Authorization: null } } : {}),
-      maxRetries: 0,
-      timeout: limits.callMs,
-      fetch: upstream.fetch,
-      logLevel: 'off',
-      openTelemetry: { traces: false, propagation: false },
-    });
-    clients.set(id, client);
-    return client;
-  };
+  const clientFor = sdkClients(
+    DEFAULT_BASE_URL,
+    (baseURL, apiKey) =>
+      new sdk.Anthropic({
+        baseURL,
+        apiKey: apiKey ?? 'none',
+        authToken: null,
+        ...(apiKey === undefined ? { defaultHeaders: { Authorization: null } } : {}),
+        maxRetries: 0,
+        timeout: limits.callMs,
+        fetch: upstream.fetch,
+        logLevel: 'off',
+        openTelemetry: { traces: false, propagation: false },
+      }),
+  );
 
   return {
     check: (request) => {
@@ -119,12 +112,6 @@ async function* streamOf(sdk: Sdk, client: Anthropic, call: ModelCall): AsyncGen
   } catch (error) {
     throw failureOf(sdk, error, call.signal);
   }
-}
-
-function upstreamModel({ model }: ModelCall): string {
-  if (model.spec.model === undefined)
-    throw misconfigured('ModelFailed', `Model ${model.metadata.name} needs spec.model.`);
-  return model.spec.model;
 }
 
 /** `temperature` and `top_p` are no longer in the SDK's types: older models take them, newer ones refuse them. */

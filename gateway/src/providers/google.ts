@@ -8,7 +8,6 @@ import type {
   Part,
 } from '@google/genai';
 import type * as genai from '@google/genai';
-import { BoundedMap } from '../bounded-map.ts';
 import {
   maxTokens,
   refuseUnknownFields,
@@ -17,7 +16,7 @@ import {
   type ChatMessage,
   type ChatRequest,
 } from '../chat/request.ts';
-import { GatewayError, invalidRequest, misconfigured } from '../errors.ts';
+import { GatewayError, invalidRequest } from '../errors.ts';
 import { dataUrl, imagesOf, refuseTools } from './parts.ts';
 import { fromAnswer, fromTransport } from './failures.ts';
 import {
@@ -29,11 +28,11 @@ import {
   type Provider,
   type Usage,
 } from './provider.ts';
+import { sdkClients, upstreamModel } from './sdk-clients.ts';
 import type { Upstream } from './upstream.ts';
 
 type Sdk = typeof genai;
 
-const CLIENTS = 256;
 const DEFAULT_BASE_URL = 'https://generativelanguage.googleapis.com/';
 
 const known = new Set([
@@ -46,17 +45,11 @@ const known = new Set([
 
 export async function createGoogle(upstream: Upstream): Promise<Provider> {
   const sdk = await import('@google/genai');
-  const clients = new BoundedMap<string, GoogleGenAI>(CLIENTS);
-
-  const clientFor = ({ model, apiKey }: ModelCall): GoogleGenAI => {
-    const baseUrl = model.spec.baseUrl ?? DEFAULT_BASE_URL;
-    const id = `${baseUrl}\n${apiKey ?? ''}`;
-    const existing = clients.get(id);
-    if (existing) return existing;
-    const client = new sdk.GoogleGenAI({ vertexai: false, apiKey: apiKey ?? 'none', httpOptions: addressOf(baseUrl) });
-    clients.set(id, client);
-    return client;
-  };
+  const clientFor = sdkClients(
+    DEFAULT_BASE_URL,
+    (baseUrl, apiKey) =>
+      new sdk.GoogleGenAI({ vertexai: false, apiKey: apiKey ?? 'none', httpOptions: addressOf(baseUrl) }),
+  );
 
   return {
     check: (request) => {
@@ -109,16 +102,15 @@ interface Seen {
 }
 
 function parametersOf(call: ModelCall, upstream: Upstream, seen: Seen): GenerateContentParameters {
-  const { model, request, signal } = call;
-  if (model.spec.model === undefined)
-    throw misconfigured('ModelFailed', `Model ${model.metadata.name} needs spec.model.`);
+  const { request, signal } = call;
+  const model = upstreamModel(call);
   const noting = async (...args: Parameters<typeof fetch>): Promise<Response> => {
     const response = await upstream.fetch(...args);
     seen.retryAfter = response.headers.get('retry-after');
     return response;
   };
   return {
-    model: model.spec.model,
+    model,
     contents: contentsOf(request),
     config: { ...configOf(request), abortSignal: signal, automaticContinuation: false, httpOptions: { fetch: noting } },
   };

@@ -2,8 +2,7 @@
 // (guided decoding of vLLM, say) reach it.
 import type { OpenAI } from 'openai';
 import type * as openai from 'openai';
-import { BoundedMap } from '../bounded-map.ts';
-import { GatewayError, misconfigured } from '../errors.ts';
+import { GatewayError } from '../errors.ts';
 import type { Limits } from '../options.ts';
 import { fromAnswer, fromTransport } from './failures.ts';
 import {
@@ -15,13 +14,12 @@ import {
   type Provider,
   type Usage,
 } from './provider.ts';
+import { sdkClients, upstreamModel } from './sdk-clients.ts';
 import type { Upstream } from './upstream.ts';
 
 type Sdk = typeof openai;
 type Chunk = OpenAI.Chat.Completions.ChatCompletionChunk;
 type Parameters = OpenAI.Chat.Completions.ChatCompletionCreateParams;
-
-const CLIENTS = 256;
 
 /** `defaultBaseUrl` is null where there is none to fall back on. */
 export async function createOpenAi(
@@ -30,28 +28,21 @@ export async function createOpenAi(
   defaultBaseUrl: string | null,
 ): Promise<Provider> {
   const sdk = await import('openai');
-  const clients = new BoundedMap<string, OpenAI>(CLIENTS);
-
-  const clientFor = ({ model, apiKey }: ModelCall): OpenAI => {
-    const baseURL = model.spec.baseUrl ?? defaultBaseUrl;
-    if (baseURL === null) throw misconfigured('ModelFailed', `Model ${model.metadata.name} needs spec.baseUrl.`);
-    const id = `${baseURL}\n${apiKey ?? ''}`;
-    const known = clients.get(id);
-    if (known) return known;
-    const client = new sdk.OpenAI({
-      baseURL,
-      apiKey: apiKey ?? 'none',
-      ...(apiKey === undefined ? { defaultHeaders: { Authorization: null } } : {}),
-      organization: null,
-      project: null,
-      maxRetries: 0,
-      timeout: limits.callMs,
-      fetch: upstream.fetch,
-      logLevel: 'off',
-    });
-    clients.set(id, client);
-    return client;
-  };
+  const clientFor = sdkClients(
+    defaultBaseUrl,
+    (baseURL, apiKey) =>
+      new sdk.OpenAI({
+        baseURL,
+        apiKey: apiKey ?? 'none',
+        ...(apiKey === undefined ? { defaultHeaders: { Authorization: null } } : {}),
+        organization: null,
+        project: null,
+        maxRetries: 0,
+        timeout: limits.callMs,
+        fetch: upstream.fetch,
+        logLevel: 'off',
+      }),
+  );
 
   return {
     check: () => undefined,
@@ -83,11 +74,10 @@ async function* streamOf(sdk: Sdk, client: OpenAI, call: ModelCall): AsyncGenera
   }
 }
 
-function parameters({ model, request }: ModelCall): Parameters {
-  if (model.spec.model === undefined)
-    throw misconfigured('ModelFailed', `Model ${model.metadata.name} needs spec.model.`);
+function parameters(call: ModelCall): Parameters {
+  const model = upstreamModel(call);
   // Undefined fields are not sent.
-  return { ...request, stream: undefined, stream_options: undefined, model: model.spec.model } as unknown as Parameters;
+  return { ...call.request, stream: undefined, stream_options: undefined, model } as unknown as Parameters;
 }
 
 // Servers that merely claim the protocol leave out what its types promise, hence the optional chains below.

@@ -3,10 +3,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startControlPlane, type ControlPlane } from '../../cluster/control-plane.ts';
+import { freePort } from '../../support/free-port.ts';
 import { eventually } from '../../support/kubectl.ts';
 
 const root = join(import.meta.dirname, '..', '..', '..');
@@ -167,13 +167,3 @@ test('an environment that is not complete is refused with the names of the varia
   expect(replica.output()).toMatch(/KADRE_RUNTIME_IMAGE[^]*POD_NAMESPACE/);
   expect(replica.output()).not.toMatch(/ {4}at /);
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
