@@ -1,6 +1,7 @@
 // From the start of the process to the first answer that it is ready, beside a bare Node server: the floor.
 import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,8 +75,7 @@ async function timeToReady(file: string, tokenFile: string): Promise<number> {
 
 /** Readiness may look whether the gateway answers; here it does, at once. */
 async function fakeGateway(): Promise<{ url: string; close: () => void }> {
-  const { createServer: createHttpServer } = await import('node:http');
-  const server = createHttpServer((_request, response) => response.end('ok'));
+  const server = createServer((_request, response) => response.end('ok'));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {

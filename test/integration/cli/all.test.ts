@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { startControlPlane, type ControlPlane } from '../../cluster/control-plane.ts';
 import { freePort } from '../../support/free-port.ts';
 import { eventually } from '../../support/kubectl.ts';
@@ -19,9 +20,7 @@ const processes: ChildProcess[] = [];
 
 beforeAll(async () => {
   controlPlane = await startControlPlane();
-  const { parse } = await import('yaml');
   for (const file of await readdir(join(root, 'crds', 'manifests'))) {
-    if (!file.endsWith('.yaml') || file === 'kustomization.yaml') continue;
     const crd = parse(await readFile(join(root, 'crds', 'manifests', file), 'utf8')) as { metadata: { name: string } };
     await controlPlane.api.apply(`/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${crd.metadata.name}`, crd);
   }
