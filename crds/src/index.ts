@@ -2,6 +2,8 @@ export * from './meta.ts';
 export * from './common.ts';
 export * from './model.ts';
 export * from './agent.ts';
+export * from './approval-policy.ts';
+export * from './limits.ts';
 export * from './workflow.ts';
 export * from './run.ts';
 export * from './gpu-pool.ts';

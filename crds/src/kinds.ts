@@ -5,7 +5,7 @@ import { gpuPoolSpec, gpuPoolStatus } from './gpu-pool.ts';
 import { modelSpec, modelStatus } from './model.ts';
 import { runSpec, runStatus } from './run.ts';
 import type { ValidationRule } from './structural.ts';
-import { workflowSpec, workflowStatus } from './workflow.ts';
+import { openWorkflowSpec, workflowStatus } from './workflow.ts';
 
 /** A column of `kubectl get`. */
 export interface PrinterColumn {
@@ -120,7 +120,7 @@ export const kinds = {
     shortNames: ['kwf'],
     scope: 'Namespaced',
     description: 'Workflow is a set of steps and how they depend on one another.',
-    spec: workflowSpec,
+    spec: openWorkflowSpec,
     status: workflowStatus,
     rules: [usableName],
     columns: [

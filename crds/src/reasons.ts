@@ -16,6 +16,11 @@ export const failureReasons = [
   'JobRejected', // the API server refused the Job
   'JobLost', // the Job or its pod vanished before it reported an outcome
   'TimedOut', // an attempt took longer than the step's timeout
+  'LimitExceeded', // a limit of the run or the bound of a loop is reached
+  'ApprovalRejected', // somebody said no, or nobody said anything in time
+  'WorkflowNotFound', // a step calls a Workflow that was not there when the run began
+  'RunNotFound', // the run to fork is not known any more
+  'ConcurrencyConflict', // another run has the place, and the workflow says not to wait
   'Cancelled', // the run was cancelled or deleted
   'InternalError', // a fault in Kadre
 ] as const;

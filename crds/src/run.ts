@@ -1,10 +1,20 @@
 // Run: one execution of a workflow or of an agent.
 import { z } from 'zod';
 import { dnsLabel, json } from './common.ts';
+import { runLimits } from './limits.ts';
 import { rules } from './markers.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
 
-export const runPhases = ['Pending', 'Running', 'Succeeded', 'Failed', 'Cancelled'] as const;
+export const runPhases = [
+  'Pending',
+  'Queued',
+  'Running',
+  'Waiting',
+  'Paused',
+  'Succeeded',
+  'Failed',
+  'Cancelled',
+] as const;
 export type RunPhase = (typeof runPhases)[number];
 
 export const stepPhases = ['Pending', 'Running', 'Waiting', 'Succeeded', 'Failed', 'Skipped', 'Cancelled'] as const;
@@ -19,8 +29,13 @@ export const usage = z.object({
 
 export const stepStatus = z
   .object({
-    name: z.string().max(128).describe('The step; an element of a forEach is step[index].'),
-    phase: z.enum(stepPhases).describe('How far the step is. Waiting: for its next attempt.'),
+    name: z
+      .string()
+      .max(512)
+      .describe('The step: group.step inside a group, step[2] for an element of a forEach, step#3 for a third round.'),
+    phase: z
+      .enum(stepPhases)
+      .describe('How far the step is. Waiting: for its next attempt, a time, an event or an approval.'),
     attempt: z.int().optional().describe('The number of the latest attempt, from 1.'),
     startedAt: z.string().max(64).optional().describe('When the step first started, RFC 3339.'),
     finishedAt: z.string().max(64).optional().describe('When the step ended, RFC 3339.'),
@@ -48,18 +63,63 @@ export const runSpec = z
       })
       .optional()
       .describe('Ask an agent a single question.'),
+    inline: z
+      .looseObject({})
+      .optional()
+      .describe(
+        'Run these steps: the spec of a Workflow, written here. What is wrong with it shows in the conditions.',
+      ),
     input: json.optional().describe('The input of the workflow.'),
+    limits: runLimits.optional().describe('Tighter limits than those of the workflow.'),
+    fork: z
+      .object({
+        run: dnsLabel.describe('The name of another Run in this namespace.'),
+        from: z
+          .string()
+          .min(1)
+          .max(512)
+          .optional()
+          .describe('The step from which on all is done anew, such as draft. Absent: whatever did not succeed.'),
+        prompt: z.string().min(1).max(32768).optional().describe('What to ask at that step instead.'),
+      })
+      .meta(
+        rules({
+          message: 'prompt replaces the prompt of the step in from: set from, too',
+          rule: '!has(self.prompt) || has(self.from)',
+        }),
+      )
+      .optional()
+      .describe('Begin with what another run has recorded. Its workflow and input are taken over unless set here.'),
+    requestedBy: z
+      .string()
+      .min(1)
+      .max(253)
+      .optional()
+      .describe('Your own user name. Approvals may ask that somebody else decides.'),
+    priority: z
+      .int()
+      .min(-1000)
+      .max(1000)
+      .optional()
+      .describe('Of runs that queue for the same place, those with the highest go first. 0 if absent.'),
+    suspend: z
+      .boolean()
+      .optional()
+      .describe('Set to true to pause: what is at work ends, nothing new starts. Set to false to go on.'),
     cancel: z.boolean().optional().describe('Set to true to stop the run. It cannot be taken back.'),
   })
   .meta(
     rules(
       {
-        message: 'a run executes one thing: set exactly one of workflow and agent',
-        rule: 'has(self.workflow) != has(self.agent)',
+        message:
+          'a run executes one thing: set exactly one of workflow, agent and inline (or only fork, to take over what another run executes)',
+        rule: '[has(self.workflow), has(self.agent), has(self.inline)].filter(set, set).size() == (has(self.fork) && !has(self.workflow) && !has(self.inline) ? 0 : 1)',
       },
       {
-        message: 'a run is fixed once it is created, only cancel may be set: create another Run instead',
-        rule: ['workflow', 'agent', 'input'].map(unchanged).join(' && '),
+        message: 'a run is fixed once it is created, only suspend and cancel may be set: create another Run instead',
+        rule: ['workflow', 'agent', 'inline', 'input', 'limits', 'fork', 'requestedBy', 'priority']
+          .map(unchanged)
+          .join(' && '),
       },
       {
         message: 'a run that was cancelled stays cancelled: create another Run instead',
@@ -77,6 +137,20 @@ export const runStatus = z.object({
   output: json.optional().describe('The result, if it is small.'),
   startedAt: z.string().max(64).optional().describe('When the run started, RFC 3339.'),
   finishedAt: z.string().max(64).optional().describe('When the run ended, RFC 3339.'),
+  waitingFor: z
+    .array(
+      z
+        .object({
+          step: z.string().max(512).describe('The step that waits.'),
+          approval: z.string().max(253).optional().describe('The Approval that somebody must decide.'),
+          event: z.string().max(253).optional().describe('The event that must come.'),
+          until: z.string().max(64).optional().describe('When the wait ends by itself, RFC 3339.'),
+        })
+        .describe('One wait.'),
+    )
+    .max(16)
+    .optional()
+    .describe('What the run waits for: people, events or a time.'),
   conditions,
 });
 

@@ -95,7 +95,8 @@ export function structural(schema: z.ZodType, at: string): StructuralSchema {
 function requireEnforceable(schema: z.core.$ZodTypes, at: string): void {
   const { type, checks = [], catchall } = schema._zod.def as Definition;
   if (!ZOD_TYPES.has(type)) throw new Error(`${at}: a CRD cannot express z.${type}()${mend[type] ?? ''}`);
-  if (catchall) throw new Error(`${at}: a CRD cannot express strict or loose objects; use z.object()`);
+  if (catchall && catchall._zod.def.type !== 'unknown')
+    throw new Error(`${at}: a CRD cannot express strict objects or a catchall; use z.object() or z.looseObject()`);
   if (z.globalRegistry.get(schema)?.id !== undefined) {
     throw new Error(`${at}: an id would become a $ref, which no CRD can hold`);
   }

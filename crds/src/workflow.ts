@@ -1,6 +1,8 @@
 // Workflow: steps, and how they depend on one another.
 import { z } from 'zod';
 import { dnsLabel, duration, envVar, gpuRequest, json, jsonSchema, resources } from './common.ts';
+import { approvalPolicy } from './approval-policy.ts';
+import { runLimits } from './limits.ts';
 import { listMap, rules } from './markers.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
 import { failureReasons } from './reasons.ts';
@@ -33,12 +35,17 @@ const retry = z.object({
     .describe('Only for these reasons, such as RateLimited or TimedOut. Absent: for any.'),
 });
 
-// Names that expressions already know, and words that CEL keeps for itself.
-const TAKEN = [
+/** Names that expressions already know, and words that CEL keeps for itself. */
+export const reservedNames: readonly string[] = [
   'input',
   'steps',
   'run',
   'index',
+  'round',
+  'previous',
+  'output',
+  'outputs',
+  'event',
   'request',
   'true',
   'false',
@@ -53,6 +60,15 @@ const TAKEN = [
   .concat(['var', 'void', 'while', 'loop', 'break', 'continue', 'const', 'function', 'import', 'package', 'namespace'])
   .concat(['return']);
 
+const expression = z.string().min(1).max(4096);
+
+/** Names of events, of what is published and what is waited for. */
+export const eventName = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^[a-zA-Z0-9]([-._/a-zA-Z0-9]*[a-zA-Z0-9])?$/);
+
 const forEach = z.object({
   items: json.describe('The list: an expression such as $(input.topics), or a literal list.'),
   as: z
@@ -62,13 +78,64 @@ const forEach = z.object({
     .meta(
       rules({
         message:
-          'expressions know this name already (input, steps, run, index) or CEL keeps it; choose another such as topic',
-        rule: `!(self in [${TAKEN.map((word) => `'${word}'`).join(', ')}])`,
+          'expressions know this name already (input, steps, run, index, round, previous, output, outputs, event) or CEL keeps it; choose another such as topic',
+        rule: `!(self in [${reservedNames.map((word) => `'${word}'`).join(', ')}])`,
       }),
     )
     .default('item')
     .describe('The name of the element in expressions; its position is index.'),
   parallelism: z.int().min(1).max(1000).optional().describe('How many at once. Absent: all.'),
+  until: expression
+    .optional()
+    .describe('Enough: when this is true of outputs, the list of outputs so far, elements at work are cancelled.'),
+});
+
+const repeat = z.object({
+  until: expression
+    .optional()
+    .describe('Ends the loop when it is true of output, the output of the round. Absent: after max rounds.'),
+  max: z.int().min(1).max(10_000).describe('How many rounds at most.'),
+  onMax: z
+    .enum(['fail', 'continue'])
+    .optional()
+    .describe(
+      'When until is still false after max rounds: fail with LimitExceeded (the default), or continue with the last output.',
+    ),
+});
+
+const cache = z.object({
+  key: z.string().min(1).max(4096).describe('What the output depends on, such as $(input.url).'),
+  ttl: duration.default('1d').describe('How long an output is taken over by later runs.'),
+});
+
+const wait = z
+  .object({
+    for: duration.optional().describe('Wait so long.'),
+    until: z.string().min(1).max(4096).optional().describe('Wait until this time, RFC 3339; $(…) stands for values.'),
+    event: z
+      .object({
+        name: eventName.describe('The name of the event.'),
+        filter: expression.optional().describe('Only an event for which this is true; event is its payload.'),
+      })
+      .optional()
+      .describe('Wait for an event; its payload is the output. One that came since the run began counts, too.'),
+  })
+  .meta(
+    rules({
+      message: 'a wait ends in one way: set exactly one of for, until and event',
+      rule: '[has(self.for), has(self.until), has(self.event)].filter(set, set).size() == 1',
+    }),
+  );
+
+const approvalStep = approvalPolicy.extend({
+  message: z.string().min(1).max(8192).describe('What is to be decided; $(…) stands for values.'),
+  timeout: duration.optional().describe('How long people have. Absent: as long as they need.'),
+  onTimeout: z.enum(['reject', 'approve']).default('reject').describe('What happens when nobody decides in time.'),
+});
+
+const workflowStep = z.object({
+  name: dnsLabel.describe('The name of a Workflow in this namespace; what it says when the run begins is pinned.'),
+  input: json.optional().describe('Its input: an expression, or a value with expressions inside.'),
 });
 
 const agentStep = z
@@ -113,42 +180,112 @@ const containerStep = z.object({
   gpu: gpuRequest.optional().describe('Devices for the container.'),
 });
 
-export const step = z
-  .object({
-    name: dnsLabel.describe('The name of the step, unique in the workflow.'),
-    needs: z
-      .array(dnsLabel.describe('The name of a step.'))
-      .max(100)
-      .optional()
-      .describe('The steps to wait for. Absent: the step above. An empty list: none.'),
-    when: z.string().max(4096).optional().describe('Run the step only if this expression is true.'),
-    forEach: forEach
-      .optional()
-      .describe('Run the step once for each element of a list; its output is the list of outputs, in order.'),
-    retry: retry.optional().describe('Try again when the step fails.'),
-    timeout: duration
-      .meta(rules({ message: 'a timeout must be longer than nothing', rule: `self.matches('[1-9]')` }))
-      .optional()
-      .describe('How long one attempt may take.'),
-    agent: agentStep.optional().describe('Ask an agent.'),
-    container: containerStep
-      .optional()
-      .describe('Run a container to its end. What it writes to /dev/termination-log is its output.'),
-  })
-  .meta(
-    rules(
-      {
-        message: 'a step does one thing: set exactly one of agent and container',
-        rule: 'has(self.agent) != has(self.container)',
-      },
-      {
-        message: 'a step cannot wait for itself: remove its own name from needs',
-        rule: '!has(self.needs) || !(self.name in self.needs)',
-        fieldPath: '.needs',
-      },
-    ),
-  )
-  .describe('One step.');
+/** What a step can do. Each does exactly one of these. */
+export const stepActions = ['agent', 'container', 'value', 'steps', 'race', 'workflow', 'wait', 'approval'] as const;
+export type StepAction = (typeof stepActions)[number];
+
+/** A step whose nested steps have the shape `nested`. */
+function stepOf<Nested extends z.ZodType>(nested: Nested) {
+  return z
+    .object({
+      name: dnsLabel.describe('The name of the step, unique in the workflow.'),
+      needs: z
+        .array(dnsLabel.describe('The name of a step.'))
+        .max(100)
+        .optional()
+        .describe('The steps to wait for, of the same list. Absent: the step above. An empty list: none.'),
+      when: z.string().max(4096).optional().describe('Run the step only if this expression is true.'),
+      forEach: forEach
+        .optional()
+        .describe('Run the step once for each element of a list; its output is the list of outputs, in order.'),
+      repeat: repeat.optional().describe('Run the step in rounds; its output is that of the last round.'),
+      retry: retry.optional().describe('Try again when the step fails.'),
+      timeout: duration
+        .meta(rules({ message: 'a timeout must be longer than nothing', rule: `self.matches('[1-9]')` }))
+        .optional()
+        .describe('How long one attempt may take.'),
+      onError: z
+        .object({
+          continue: z
+            .boolean()
+            .optional()
+            .describe('true: go on after the step has failed; its output is null, steps.<name>.failure says why.'),
+          fallback: nested
+            .optional()
+            .describe('Steps to take instead; the output of the last one is that of the step.'),
+        })
+        .meta(
+          rules({
+            message: 'set exactly one of continue: true and fallback',
+            rule: '(has(self.continue) && self.continue) != has(self.fallback)',
+          }),
+        )
+        .optional()
+        .describe('What to do when the step has failed for good. For each element of a forEach apart.'),
+      cache: cache.optional().describe('Take over the output of an earlier run of this step with the same key.'),
+      agent: agentStep.optional().describe('Ask an agent.'),
+      container: containerStep
+        .optional()
+        .describe('Run a container to its end. What it writes to /dev/termination-log is its output.'),
+      value: json.optional().describe('Compute: an expression, or a value with expressions inside. Starts no pod.'),
+      steps: nested.optional().describe('A group: these steps, in their own order. Loops, branches and fan-out nest.'),
+      race: nested.optional().describe('These steps at once; the first to succeed wins, the others are cancelled.'),
+      workflow: workflowStep.optional().describe('Run another Workflow as a part of this run.'),
+      wait: wait.optional().describe('Wait for a length of time, a time or an event.'),
+      approval: approvalStep
+        .optional()
+        .describe('Ask people. The output is {approved, answer, by, at}; a rejection fails the step.'),
+      output: json
+        .optional()
+        .describe('Of a group: its output, an expression over its steps. Absent: the output of the last one.'),
+    })
+    .meta(
+      rules(
+        {
+          message: `a step does one thing: set exactly one of ${stepActions.join(', ')}`,
+          rule: `[${stepActions.map((action) => `has(${action === 'value' ? 'dyn(self)' : 'self'}.${action})`).join(', ')}].filter(set, set).size() == 1`,
+        },
+        {
+          message: 'a step cannot wait for itself: remove its own name from needs',
+          rule: '!has(self.needs) || !(self.name in self.needs)',
+          fieldPath: '.needs',
+        },
+        {
+          message: 'only a group of steps has an output of its own: remove output, or refer to the output of the step',
+          rule: '!has(dyn(self).output) || has(self.steps)',
+        },
+      ),
+    )
+    .describe('One step.');
+}
+
+const MAX_STEPS = 200;
+
+// A CRD cannot nest a schema in itself: the API server looks at the names of nested steps, and keeps the rest as it is.
+// Kadre checks them in full and says in the conditions what is wrong.
+const openSteps = z
+  .array(z.looseObject({ name: dnsLabel.describe('The name of the step.') }).describe('A step, as under spec.steps.'))
+  .min(1)
+  .max(MAX_STEPS);
+
+/** A step as the CRD describes it. */
+export const openStep = stepOf(openSteps);
+
+/** Undoes the type of nested steps, which zod cannot infer for a schema that contains itself. */
+type StepFields = z.infer<typeof openStep>;
+export interface Step extends Omit<StepFields, 'steps' | 'race' | 'onError'> {
+  steps?: Step[] | undefined;
+  race?: Step[] | undefined;
+  onError?: { continue?: boolean | undefined; fallback?: Step[] | undefined } | undefined;
+}
+
+/** A step in full, with the steps inside it. */
+export const step: z.ZodType<Step> = stepOf(
+  z
+    .array(z.lazy((): z.ZodType<Step> => step))
+    .min(1)
+    .max(MAX_STEPS),
+);
 
 // `names` is bound through a list of one element, so that the names are gathered once and not for every step.
 const withNames = (expression: string) => `[self.map(s, s.name)].map(names, ${expression})[0]`;
@@ -162,24 +299,56 @@ const needsKnown = rules({
   rule: `self.map(s, has(s.needs) ? size(s.needs) : 0).sum() * size(self) > 400000 || ${withNames(`!self.exists(s, ${needsStranger})`)}`,
 });
 
-export const workflowSpec = z.object({
-  description: z.string().max(1024).optional().describe('What the workflow is for, in a sentence.'),
-  input: z
-    .object({ schema: jsonSchema.describe('A JSON Schema.') })
-    .optional()
-    .describe('What the input of a run must look like.'),
-  steps: z
-    .array(step)
+const concurrency = z.object({
+  key: z
+    .string()
     .min(1)
-    .max(200)
-    .meta({ ...listMap('name'), ...needsKnown })
-    .describe('The steps; each runs after the one above, unless needs says otherwise.'),
-  output: json
-    .optional()
-    .describe(
-      'The result of a run: an expression, or a value with expressions inside. Absent: the output of the last step.',
-    ),
+    .max(1024)
+    .default('all')
+    .describe('Runs of the workflow with the same key share the places; $(…) stands for values of the input.'),
+  limit: z.int().min(1).max(10_000).default(1).describe('How many of them may be at work at once.'),
+  onConflict: z
+    .enum(['queue', 'cancel', 'reject'])
+    .default('queue')
+    .describe('When all places are taken: queue, cancel those at work, or reject the newcomer.'),
 });
+
+/** A Workflow whose steps have the shape `one`. */
+function workflowSpecOf<Shape extends z.ZodType>(one: Shape) {
+  return z.object({
+    description: z.string().max(1024).optional().describe('What the workflow is for, in a sentence.'),
+    input: z
+      .object({ schema: jsonSchema.describe('A JSON Schema.') })
+      .optional()
+      .describe('What the input of a run must look like.'),
+    steps: z
+      .array(one)
+      .min(1)
+      .max(MAX_STEPS)
+      .meta({ ...listMap('name'), ...needsKnown })
+      .describe('The steps; each runs after the one above, unless needs says otherwise.'),
+    output: json
+      .optional()
+      .describe(
+        'The result of a run: an expression, or a value with expressions inside. Absent: the output of the last step.',
+      ),
+    finally: z
+      .array(one)
+      .min(1)
+      .max(50)
+      .meta({ ...listMap('name'), ...needsKnown })
+      .optional()
+      .describe('Steps that run at the end, however the run ends; run.phase and run.failure tell them how.'),
+    limits: runLimits.optional().describe('How much a run may use.'),
+    concurrency: concurrency.optional().describe('How many runs may be at work at once.'),
+  });
+}
+
+/** As the CRD describes it. */
+export const openWorkflowSpec = workflowSpecOf(openStep);
+
+/** In full, with nested steps. */
+export const workflowSpec = workflowSpecOf(step);
 
 export const workflowStatus = z.object({
   observedGeneration,
@@ -187,9 +356,10 @@ export const workflowStatus = z.object({
   conditions,
 });
 
-export type Step = z.infer<typeof step>;
 export type AgentStep = z.infer<typeof agentStep>;
 export type ContainerStep = z.infer<typeof containerStep>;
+export type WaitStep = z.infer<typeof wait>;
+export type ApprovalStep = z.infer<typeof approvalStep>;
 export type Retry = z.infer<typeof retry>;
 export type WorkflowSpec = z.infer<typeof workflowSpec>;
 export type WorkflowStatus = z.infer<typeof workflowStatus>;

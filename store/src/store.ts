@@ -1,6 +1,14 @@
 // What is remembered. The roles of the control plane (operator, engine, gateway) meet here and nowhere else, so that
 // each can be a thread, a process or a Deployment of its own.
-import type { Failure, RunStatus, StepOutcome, StepPayload, ContainerStep, GpuRequest } from '@kadre/crds';
+import type {
+  ApprovalPolicy,
+  ContainerStep,
+  Failure,
+  GpuRequest,
+  RunStatus,
+  StepOutcome,
+  StepPayload,
+} from '@kadre/crds';
 
 /** One fact in a run's history. Sequence numbers start at 1 and have no gaps. */
 export interface StoredEvent {
@@ -24,7 +32,115 @@ export interface RunSubmission {
   subject: string;
   /** The pinned WorkflowSpec. */
   workflow: unknown;
+  /** The pinned specs of all Workflows that its steps call, directly or not, by name. */
+  workflows?: Record<string, unknown>;
   input: unknown;
+  /** RunLimits of the Run itself; the tighter of these and the workflow's hold. */
+  limits?: unknown;
+  /** Who asked for the run, where an approval must come from somebody else. */
+  requestedBy?: string;
+  /** Of runs that queue for the same place, those with the highest go first. 0 if absent. */
+  priority?: number;
+  fork?: Fork;
+}
+
+/** Begin with what another run has recorded. */
+export interface Fork {
+  /** UID of the other run. */
+  run: string;
+  /** Id of the step from which on everything is done anew; absent: whatever did not succeed. */
+  from?: string;
+  /** Instead of the prompt of that step. */
+  prompt?: string;
+}
+
+/** What people ask of a run while it is at work. */
+export interface RunControls {
+  suspended: boolean;
+  /** Why the run shall end. */
+  cancellation?: string;
+}
+
+/** A decision that the engine asks people for. */
+export interface ApprovalRequest {
+  /** `<run uid>/<step id>/<attempt>` */
+  key: string;
+  run: { uid: string; namespace: string; name: string };
+  step: string;
+  attempt: number;
+  /** Deterministic name of the Approval. */
+  name: string;
+  message: string;
+  /** Who may decide, and what a form must hold. */
+  policy: ApprovalPolicy;
+  /** Whoever decides must be somebody else. */
+  requestedBy?: string;
+  /** Milliseconds since 1970. */
+  expiresAt?: number;
+}
+
+export interface ApprovalDecision {
+  approved: boolean;
+  /** What was filled in. */
+  answer?: unknown;
+  /** Name of the user. */
+  by: string;
+  /** Milliseconds since 1970. */
+  at: number;
+}
+
+export interface ApprovalRecord extends ApprovalRequest {
+  /** withdrawn: the engine no longer waits for it. */
+  state: 'open' | 'decided' | 'withdrawn';
+  decision?: ApprovalDecision;
+}
+
+/** Something that happened outside; steps wait for it. */
+export interface PublishedEvent {
+  /** Idempotency key within the namespace. */
+  id: string;
+  namespace: string;
+  name: string;
+  payload: unknown;
+  /** Milliseconds since 1970. */
+  at: number;
+}
+
+/** An output that later steps with the same key take over. */
+export interface CachedOutput {
+  key: string;
+  output: unknown;
+  /** UID of the run that made it. */
+  run: string;
+  /** Milliseconds since 1970. */
+  expiresAt: number;
+}
+
+/** How many runs of a queue may be at work at once is each newcomer's own limit. */
+export interface QueueEntry {
+  run: string;
+  /** Names the queue, such as `<namespace>/<workflow>/<key>`. */
+  queue: string;
+  limit: number;
+  priority: number;
+  /** Don't wait: enter only if there is a place. */
+  orLeave?: boolean;
+}
+
+export interface QueuePlace {
+  /** The run may be at work. It stays so until its log is closed. */
+  admitted: boolean;
+  /** UIDs of the runs at work in the queue, the oldest first, and then of those that wait before this one. */
+  ahead: string[];
+}
+
+export interface ClosedRun {
+  uid: string;
+  namespace: string;
+  name: string;
+  subject: string;
+  /** Milliseconds since 1970. */
+  closedAt: number;
 }
 
 /** A job that the engine asks the operator for. */
@@ -95,7 +211,16 @@ export interface UsageTotal {
  * Topics are hints that something changed; whoever listens reads the tables. Hints may be lost or doubled, so each
  * listener polls as well.
  */
-export type Topic = 'submissions' | 'cancellations' | 'jobs' | 'job-outcomes' | 'projections';
+export type Topic =
+  | 'submissions'
+  | 'controls'
+  | 'jobs'
+  | 'job-outcomes'
+  | 'approvals'
+  | 'decisions'
+  | 'events'
+  | 'queues'
+  | 'projections';
 
 export interface Store {
   // operator → engine
@@ -103,21 +228,51 @@ export interface Store {
   submitRun(submission: RunSubmission): Promise<boolean>;
   /** Idempotent. Unknown and finished runs are left alone. */
   cancelRun(uid: string, message: string): Promise<void>;
+  /** Idempotent. Unknown and finished runs are left alone. */
+  suspendRun(uid: string, suspended: boolean): Promise<void>;
+  /** UID of the latest run of that name. */
+  findRun(namespace: string, name: string): Promise<string | undefined>;
+  /** Idempotent by namespace and id; `false` if the event was known already. */
+  publishEvent(event: PublishedEvent): Promise<boolean>;
 
-  // engine
+  // engines
+  /**
+   * Takes a seat among the engines of this store, under a number that was never given before. The seat is lost when it
+   * is not renewed for `ttl` milliseconds. An embedded store has one seat: whoever sits down takes it from the former.
+   */
+  joinEngines(ttl: number): Promise<number>;
+  /** `false`: the seat is lost, and with it all runs. */
+  renewEngine(epoch: number, ttl: number): Promise<boolean>;
+  /** Gives the seat and all its runs back. */
+  leaveEngines(epoch: number): Promise<void>;
+  /**
+   * Takes up to `limit` open runs that no seated engine has, in order of submission, and returns their UIDs. From then
+   * on only appends with this epoch are taken for them.
+   */
+  claimRuns(epoch: number, limit: number): Promise<string[]>;
   /** Runs that are not over, in order of submission. */
   openRuns(): Promise<string[]>;
   submission(uid: string): Promise<RunSubmission | undefined>;
-  cancellation(uid: string): Promise<string | undefined>;
+  controls(uid: string): Promise<RunControls>;
   events(uid: string, afterSeq?: number): Promise<StoredEvent[]>;
   /**
-   * Appends events, job requests, abandoned jobs and the projection in one transaction; resolves once it is safe on
-   * disk. Throws {@link StaleWriteError} if the log does not end at `expectedSeq`, or is closed. Concurrent calls share
-   * one commit. A job that is finished already is not abandoned any more.
+   * Appends events and their effects in one transaction; resolves once it is safe on disk. Throws
+   * {@link StaleWriteError} if the log does not end at `expectedSeq`, is closed, or belongs to another engine than
+   * `effects.epoch`. Concurrent calls share one commit. A job that is finished, or an approval that is decided, is not
+   * abandoned any more.
    */
   append(uid: string, expectedSeq: number, events: NewEvent[], effects?: AppendEffects): Promise<void>;
   /** What the gateway counted for a step's attempt. */
   usage(run: string, step: string, attempt: number): Promise<UsageTotal>;
+  /** Events of that name that were published at or after `since`, oldest first. */
+  publishedEvents(namespace: string, name: string, since: number): Promise<PublishedEvent[]>;
+  /** What was recorded under the key, unless it has expired by `now`. */
+  cachedOutput(key: string, now: number): Promise<CachedOutput | undefined>;
+  /**
+   * Takes a place in a queue, or looks how far the run has come. Idempotent. A run leaves its queue when its log is
+   * closed; the topic `queues` tells.
+   */
+  enterQueue(entry: QueueEntry): Promise<QueuePlace>;
 
   // engine → operator
   projection(uid: string): Promise<RunProjection | undefined>;
@@ -133,13 +288,28 @@ export interface Store {
   /** The first outcome counts. `false` if there was one already, or if nobody asked for such a job. */
   finishJob(key: string, outcome: StepOutcome): Promise<boolean>;
 
+  /** Approvals that are neither decided nor withdrawn, oldest first. */
+  openApprovals(): Promise<ApprovalRecord[]>;
+  approval(key: string): Promise<ApprovalRecord | undefined>;
+  approvalsOfRun(uid: string): Promise<ApprovalRecord[]>;
+  /** The first decision counts. `false` if there was one already, or if nobody waits for it. */
+  decideApproval(key: string, decision: ApprovalDecision): Promise<boolean>;
+
+  // retention
+  /** Runs whose logs were closed before that time, oldest first. */
+  closedRuns(before: number, limit: number): Promise<ClosedRun[]>;
+  /** Forgets a closed run: its events, projection, jobs and approvals. What it used stays. Idempotent. */
+  deleteRun(uid: string): Promise<void>;
+  /** Forgets published events and cached outputs that are older, or expired earlier, than that time. */
+  prune(before: number): Promise<void>;
+
   // gateway
   /** Idempotent by id. */
   recordUsage(record: UsageRecord): Promise<void>;
   /** A random secret of 32 bytes, made on first use and the same for ever after. */
   secret(name: 'step-token'): Promise<Uint8Array>;
 
-  /** Calls back after a commit that touched the topic, in this thread or another; `key` is a run's uid or a job's key. */
+  /** Calls back after a commit that touched the topic, in this thread or another; `key` is a run's uid, a job's or approval's key, `<namespace>/<event name>`, or a queue. */
   subscribe(topic: Topic, listener: (key: string) => void): () => void;
   close(): Promise<void>;
 }
@@ -149,8 +319,14 @@ export interface AppendEffects {
   jobs?: JobRequest[];
   /** Keys of jobs whose results are no longer wanted. */
   abandon?: string[];
+  approvals?: ApprovalRequest[];
+  /** Keys of approvals that are no longer waited for. */
+  withdraw?: string[];
+  cache?: CachedOutput[];
   /** The run is over. */
   closed?: boolean;
+  /** The seat of the engine that writes; absent: whoever writes has no seat, and the run no owner. */
+  epoch?: number;
 }
 
 /** Somebody else wrote to this run's log: what was decided rests on old facts. */
