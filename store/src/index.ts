@@ -1,3 +1,14 @@
+export type { DecisionRecord, Describe } from './archive/record.ts';
+export { expiredRuns, type RetentionPolicy } from './archive/retention.ts';
+export {
+  BlobDamagedError,
+  BlobMissingError,
+  blobsIn,
+  type BlobRef,
+  type Blobs,
+  type StoredBlob,
+} from './blobs/blobs.ts';
+export { ObjectMissingError, type ObjectEntry, type ObjectStore } from './blobs/objects.ts';
 export * from './errors.ts';
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts';
 export { lockStore } from './sqlite/lock.ts';
