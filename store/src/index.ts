@@ -8,6 +8,7 @@ export {
   type Blobs,
   type StoredBlob,
 } from './blobs/blobs.ts';
+export { openFolder } from './blobs/folder.ts';
 export { ObjectMissingError, type ObjectEntry, type ObjectStore } from './blobs/objects.ts';
 export * from './errors.ts';
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts';
