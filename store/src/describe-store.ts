@@ -91,7 +91,7 @@ function describeRuns(it: () => StoreUnderTest): void {
     await it().store.submitRun(submission('u1'));
     await it().store.cancelRun('u1', 'by hand');
     await it().store.cancelRun('u1', 'again');
-    expect(await it().store.cancellation('u1')).toBe('by hand');
+    expect(await it().store.controls('u1')).toEqual({ suspended: false, cancellation: 'by hand' });
   });
 
   test('cancelling an unknown or finished run does nothing', async () => {
@@ -99,8 +99,8 @@ function describeRuns(it: () => StoreUnderTest): void {
     await it().store.submitRun(submission('u1'));
     await it().store.append('u1', 0, [event('RunSucceeded')], { closed: true });
     await it().store.cancelRun('u1', 'too late');
-    expect(await it().store.cancellation('nobody')).toBeUndefined();
-    expect(await it().store.cancellation('u1')).toBeUndefined();
+    expect(await it().store.controls('nobody')).toEqual({ suspended: false });
+    expect(await it().store.controls('u1')).toEqual({ suspended: false });
   });
 
   test('everything survives closing and opening again', async () => {
@@ -326,7 +326,7 @@ function describeHints(it: () => StoreUnderTest): void {
 
   test('each change is told under its topic, a call that changed nothing under none', async () => {
     const heard: string[] = [];
-    const topics: Topic[] = ['submissions', 'cancellations', 'jobs', 'job-outcomes', 'projections'];
+    const topics: Topic[] = ['submissions', 'controls', 'jobs', 'job-outcomes', 'projections'];
     for (const topic of topics) it().store.subscribe(topic, (key) => heard.push(`${topic} ${key}`));
     await it().store.submitRun(submission('u1'));
     await it().store.submitRun(submission('u1'));
@@ -343,7 +343,7 @@ function describeHints(it: () => StoreUnderTest): void {
       'projections u1',
       'jobs u1/s/1',
       'job-outcomes u1/s/1',
-      'cancellations u1',
+      'controls u1',
     ]);
   });
 

@@ -29,3 +29,8 @@ export class StoreClosedError extends Error {
 export class UnknownRunError extends Error {
   override name = 'UnknownRunError';
 }
+
+/** The run is at work still, and only one that is over can be forgotten. */
+export class RunNotOverError extends Error {
+  override name = 'RunNotOverError';
+}

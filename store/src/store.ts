@@ -139,7 +139,7 @@ export interface ClosedRun {
   namespace: string;
   name: string;
   subject: string;
-  /** Milliseconds since 1970. */
+  /** When the last event of the log happened, in milliseconds since 1970. */
   closedAt: number;
 }
 
@@ -247,7 +247,7 @@ export interface Store {
   leaveEngines(epoch: number): Promise<void>;
   /**
    * Takes up to `limit` open runs that no seated engine has, in order of submission, and returns their UIDs. From then
-   * on only appends with this epoch are taken for them.
+   * on only appends with this epoch are taken for them. Nothing for an engine that has lost its seat.
    */
   claimRuns(epoch: number, limit: number): Promise<string[]>;
   /** Runs that are not over, in order of submission. */
@@ -257,8 +257,8 @@ export interface Store {
   events(uid: string, afterSeq?: number): Promise<StoredEvent[]>;
   /**
    * Appends events and their effects in one transaction; resolves once it is safe on disk. Throws
-   * {@link StaleWriteError} if the log does not end at `expectedSeq`, is closed, or belongs to another engine than
-   * `effects.epoch`. Concurrent calls share one commit. A job that is finished, or an approval that is decided, is not
+   * {@link StaleWriteError} if the log does not end at `expectedSeq` or is closed, {@link FencedError} if it belongs to
+   * another engine than `effects.epoch`, or that engine has lost its seat. Concurrent calls share one commit. A job that is finished, or an approval that is decided, is not
    * abandoned any more.
    */
   append(uid: string, expectedSeq: number, events: NewEvent[], effects?: AppendEffects): Promise<void>;
@@ -269,8 +269,9 @@ export interface Store {
   /** What was recorded under the key, unless it has expired by `now`. */
   cachedOutput(key: string, now: number): Promise<CachedOutput | undefined>;
   /**
-   * Takes a place in a queue, or looks how far the run has come. Idempotent. A run leaves its queue when its log is
-   * closed; the topic `queues` tells.
+   * Takes a place in a queue, or looks how far the run has come. Idempotent: the first entry counts, and whoever was
+   * admitted stays so. Strictly in order: nobody overtakes the first who waits. A run leaves its queues when its log is
+   * closed; the topic `queues` tells. Throws {@link StaleWriteError} for a run that is over.
    */
   enterQueue(entry: QueueEntry): Promise<QueuePlace>;
 
@@ -296,9 +297,12 @@ export interface Store {
   decideApproval(key: string, decision: ApprovalDecision): Promise<boolean>;
 
   // retention
-  /** Runs whose logs were closed before that time, oldest first. */
+  /** Runs whose logs were closed before that time, oldest first; not those with Jobs that are still to be deleted. */
   closedRuns(before: number, limit: number): Promise<ClosedRun[]>;
-  /** Forgets a closed run: its events, projection, jobs and approvals. What it used stays. Idempotent. */
+  /**
+   * Forgets a closed run: its events, projection, jobs and approvals. What it used stays, and so does its UID: submitted
+   * again, it does not begin anew. Idempotent. Throws {@link RunNotOverError} for a run that is at work.
+   */
   deleteRun(uid: string): Promise<void>;
   /** Forgets published events and cached outputs that are older, or expired earlier, than that time. */
   prune(before: number): Promise<void>;
@@ -331,5 +335,10 @@ export interface AppendEffects {
 
 /** Somebody else wrote to this run's log: what was decided rests on old facts. */
 export class StaleWriteError extends Error {
-  override name = 'StaleWriteError';
+  override name: string = 'StaleWriteError';
+}
+
+/** The run belongs to another engine, or the writer has lost its seat: whatever it knows, it may not write. */
+export class FencedError extends StaleWriteError {
+  override name = 'FencedError';
 }

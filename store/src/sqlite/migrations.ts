@@ -66,6 +66,75 @@ const migrations = [
     value BLOB NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE runs ADD COLUMN workflows TEXT;
+  ALTER TABLE runs ADD COLUMN limits TEXT;
+  ALTER TABLE runs ADD COLUMN requested_by TEXT;
+  ALTER TABLE runs ADD COLUMN priority REAL;
+  ALTER TABLE runs ADD COLUMN fork TEXT;
+  ALTER TABLE runs ADD COLUMN suspended INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE runs ADD COLUMN owner INTEGER;
+  ALTER TABLE runs ADD COLUMN closed_at INTEGER;
+  UPDATE runs SET closed_at = coalesce((SELECT max(at) FROM events WHERE run = runs.id), 0) WHERE closed = 1;
+  CREATE INDEX runs_by_name ON runs (namespace, name);
+  CREATE INDEX runs_closed ON runs (closed_at, id) WHERE closed = 1;
+  CREATE INDEX runs_free ON runs (id) WHERE closed = 0 AND owner IS NULL;
+  CREATE INDEX runs_owned ON runs (owner) WHERE closed = 0 AND owner IS NOT NULL;
+
+  -- A run that was forgotten must not begin again when somebody submits it once more.
+  CREATE TABLE forgotten_runs (
+    uid TEXT PRIMARY KEY
+  ) STRICT, WITHOUT ROWID;
+
+  -- AUTOINCREMENT: a number is never given twice, even when its row is gone.
+  CREATE TABLE engines (
+    epoch INTEGER PRIMARY KEY AUTOINCREMENT,
+    expires_at INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE approvals (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    run TEXT NOT NULL,
+    request TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'decided', 'withdrawn')),
+    decision TEXT
+  ) STRICT;
+  CREATE INDEX approvals_open ON approvals (id) WHERE state = 'open';
+  CREATE INDEX approvals_of_run ON approvals (run);
+
+  CREATE TABLE published_events (
+    number INTEGER PRIMARY KEY,
+    namespace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    UNIQUE (namespace, id)
+  ) STRICT;
+  CREATE INDEX published_events_by_name ON published_events (namespace, name, at);
+  CREATE INDEX published_events_by_age ON published_events (at);
+
+  CREATE TABLE cached_outputs (
+    key TEXT PRIMARY KEY,
+    output TEXT NOT NULL,
+    run TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX cached_outputs_by_expiry ON cached_outputs (expires_at);
+
+  CREATE TABLE queue_entries (
+    id INTEGER PRIMARY KEY,
+    queue TEXT NOT NULL,
+    run TEXT NOT NULL,
+    places INTEGER NOT NULL,
+    priority REAL NOT NULL,
+    admitted INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (queue, run)
+  ) STRICT;
+  CREATE INDEX queue_entries_of_run ON queue_entries (run);
+  CREATE INDEX queue_entries_in_order ON queue_entries (queue, admitted, priority DESC, id);
+  `,
 ];
 
 /** Brings the schema up to date in one transaction. Several threads may do this at once. */

@@ -2,16 +2,31 @@
 import type { DatabaseSync } from 'node:sqlite';
 
 export interface RunRow {
-  id: number;
   uid: string;
   namespace: string;
   name: string;
   subject: string;
   workflow: string;
+  workflows: string | null;
   input: string;
-  cancellation: string | null;
+  limits: string | null;
+  requested_by: string | null;
+  priority: number | null;
+  fork: string | null;
+}
+
+/** What an append must know of its run. */
+export interface HeadRow {
+  id: number;
   closed: number;
   last_seq: number;
+  /** The engine that has the run, if it still has its seat. */
+  owner: number | null;
+}
+
+export interface ControlsRow {
+  suspended: number;
+  cancellation: string | null;
 }
 
 export interface EventRow {
@@ -35,6 +50,31 @@ export interface JobRow {
   abandoned: number;
 }
 
+export interface ApprovalRow {
+  request: string;
+  state: 'open' | 'decided' | 'withdrawn';
+  decision: string | null;
+}
+
+export interface PublishedRow {
+  id: string;
+  namespace: string;
+  name: string;
+  payload: string;
+  at: number;
+}
+
+export interface CachedRow {
+  output: string;
+  run: string;
+  expires_at: number;
+}
+
+export interface QueueRow {
+  run: string;
+  admitted: number;
+}
+
 export interface UsageRow {
   input_tokens: number;
   output_tokens: number;
@@ -45,45 +85,164 @@ export interface UsageRow {
 export type Statements = ReturnType<typeof prepareStatements>;
 
 export function prepareStatements(db: DatabaseSync) {
-  const sql = (text: string) => db.prepare(text);
+  const sql: Prepare = (text) => db.prepare(text);
+  return {
+    ...ofRuns(sql),
+    ...ofTheLog(sql),
+    ...ofEngines(sql),
+    ...ofQueues(sql),
+    ...ofJobs(sql),
+    ...ofApprovals(sql),
+    ...ofEvents(sql),
+    ...ofTheGateway(sql),
+  };
+}
+
+type Prepare = (text: string) => ReturnType<DatabaseSync['prepare']>;
+
+const RUN = 'uid, namespace, name, subject, workflow, workflows, input, limits, requested_by, priority, fork';
+
+function ofRuns(sql: Prepare) {
   return {
     insertRun: sql(
-      'INSERT INTO runs (uid, namespace, name, subject, workflow, input) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING',
+      `INSERT INTO runs (${RUN}) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
+       WHERE NOT EXISTS (SELECT 1 FROM forgotten_runs WHERE uid = ?1) ON CONFLICT (uid) DO NOTHING`,
     ),
     cancelRun: sql('UPDATE runs SET cancellation = ? WHERE uid = ? AND closed = 0 AND cancellation IS NULL'),
+    suspendRun: sql('UPDATE runs SET suspended = ?1 WHERE uid = ?2 AND closed = 0 AND suspended <> ?1'),
+    findRun: sql('SELECT uid FROM runs WHERE namespace = ? AND name = ? ORDER BY id DESC LIMIT 1'),
     openRuns: sql('SELECT uid FROM runs WHERE closed = 0 ORDER BY id'),
-    run: sql('SELECT * FROM runs WHERE uid = ?'),
-    runHead: sql('SELECT id, closed, last_seq FROM runs WHERE uid = ?'),
-    cancellation: sql('SELECT cancellation FROM runs WHERE uid = ?'),
-    advanceRun: sql('UPDATE runs SET last_seq = ?, closed = ? WHERE id = ?'),
+    run: sql(`SELECT ${RUN} FROM runs WHERE uid = ?`),
+    controls: sql('SELECT suspended, cancellation FROM runs WHERE uid = ?'),
+    projection: sql('SELECT version, body FROM projections WHERE uid = ?'),
+    closedRuns: sql(
+      `SELECT uid, namespace, name, subject, closed_at AS closedAt FROM runs
+       WHERE closed = 1 AND closed_at < ? AND NOT EXISTS (
+         SELECT 1 FROM jobs WHERE run = runs.uid AND state <> 'finished'
+       ) ORDER BY closed_at, id LIMIT ?`,
+    ),
+    forgetRun: [
+      'INSERT INTO forgotten_runs (uid) VALUES (?)',
+      'DELETE FROM events WHERE run = (SELECT id FROM runs WHERE uid = ?)',
+      'DELETE FROM projections WHERE uid = ?',
+      'DELETE FROM jobs WHERE run = ?',
+      'DELETE FROM approvals WHERE run = ?',
+      'DELETE FROM runs WHERE uid = ?',
+    ].map(sql),
+  };
+}
 
+function ofTheLog(sql: Prepare) {
+  return {
+    runHead: sql(
+      `SELECT id, closed, last_seq, (SELECT epoch FROM engines WHERE epoch = owner AND expires_at > ?2) AS owner
+       FROM runs WHERE uid = ?1`,
+    ),
+    advanceRun: sql('UPDATE runs SET last_seq = ? WHERE id = ?'),
+    closeRun: sql('UPDATE runs SET closed = 1, closed_at = ? WHERE id = ?'),
     events: sql(
       'SELECT seq, at, type, data FROM events WHERE run = (SELECT id FROM runs WHERE uid = ?) AND seq > ? ORDER BY seq',
     ),
     insertEvent: sql('INSERT INTO events (run, seq, at, type, data) VALUES (?, ?, ?, ?, ?)'),
-
-    projection: sql('SELECT version, body FROM projections WHERE uid = ?'),
     upsertProjection: sql(
-      'INSERT INTO projections (uid, version, body) VALUES (?, 1, ?) ON CONFLICT (uid) DO UPDATE SET version = version + 1, body = excluded.body WHERE body <> excluded.body',
+      `INSERT INTO projections (uid, version, body) VALUES (?, 1, ?) ON CONFLICT (uid)
+       DO UPDATE SET version = version + 1, body = excluded.body WHERE body <> excluded.body`,
     ),
+  };
+}
 
+function ofEngines(sql: Prepare) {
+  return {
+    evictEngines: sql('DELETE FROM engines WHERE expires_at <= ? RETURNING epoch'),
+    evictAll: sql('DELETE FROM engines RETURNING epoch'),
+    deleteEngine: sql('DELETE FROM engines WHERE epoch = ? RETURNING epoch'),
+    insertEngine: sql('INSERT INTO engines (expires_at) VALUES (?) RETURNING epoch'),
+    renewEngine: sql('UPDATE engines SET expires_at = ?3 WHERE epoch = ?1 AND expires_at > ?2'),
+    engine: sql('SELECT 1 FROM engines WHERE epoch = ? AND expires_at > ?'),
+    releaseRuns: sql('UPDATE runs SET owner = NULL WHERE closed = 0 AND owner = ?'),
+    freeRuns: sql('SELECT id, uid FROM runs WHERE closed = 0 AND owner IS NULL ORDER BY id LIMIT ?'),
+    takeRun: sql('UPDATE runs SET owner = ? WHERE id = ?'),
+  };
+}
+
+function ofQueues(sql: Prepare) {
+  return {
+    insertEntry: sql(
+      'INSERT INTO queue_entries (queue, run, places, priority) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+    ),
+    entry: sql('SELECT run, admitted FROM queue_entries WHERE queue = ? AND run = ?'),
+    /** All of a queue: those at work in the order of their coming, then those that wait in the order of their turn. */
+    queue: sql(
+      `SELECT run, admitted FROM queue_entries WHERE queue = ?
+       ORDER BY admitted DESC, CASE admitted WHEN 1 THEN 0 ELSE -priority END, id`,
+    ),
+    admitFirst: sql(
+      `UPDATE queue_entries SET admitted = 1 WHERE id = (
+         SELECT id FROM queue_entries WHERE queue = ?1 AND admitted = 0 ORDER BY priority DESC, id LIMIT 1
+       ) AND places > (SELECT count(*) FROM queue_entries WHERE queue = ?1 AND admitted = 1)`,
+    ),
+    leaveQueue: sql('DELETE FROM queue_entries WHERE queue = ? AND run = ?'),
+    leaveQueues: sql('DELETE FROM queue_entries WHERE run = ? RETURNING queue'),
+  };
+}
+
+const JOB = 'SELECT key, request, state, uid, outcome, abandoned FROM jobs';
+
+function ofJobs(sql: Prepare) {
+  return {
     insertJob: sql('INSERT INTO jobs (key, run, request) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING'),
     abandonJob: sql("UPDATE jobs SET abandoned = 1 WHERE key = ? AND abandoned = 0 AND state <> 'finished'"),
-    openJobs: sql(
-      "SELECT key, request, state, uid, outcome, abandoned FROM jobs WHERE state <> 'finished' ORDER BY id",
-    ),
-    job: sql('SELECT key, request, state, uid, outcome, abandoned FROM jobs WHERE key = ?'),
-    jobsOfRun: sql('SELECT key, request, state, uid, outcome, abandoned FROM jobs WHERE run = ? ORDER BY id'),
+    openJobs: sql(`${JOB} WHERE state <> 'finished' ORDER BY id`),
+    job: sql(`${JOB} WHERE key = ?`),
+    jobsOfRun: sql(`${JOB} WHERE run = ? ORDER BY id`),
     jobCreated: sql("UPDATE jobs SET state = 'created', uid = ? WHERE key = ? AND state = 'requested'"),
     finishJob: sql("UPDATE jobs SET state = 'finished', outcome = ? WHERE key = ? AND state <> 'finished'"),
+  };
+}
 
+const APPROVAL = 'SELECT request, state, decision FROM approvals';
+
+function ofApprovals(sql: Prepare) {
+  return {
+    insertApproval: sql('INSERT INTO approvals (key, run, request) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING'),
+    withdrawApproval: sql("UPDATE approvals SET state = 'withdrawn' WHERE key = ? AND state = 'open'"),
+    openApprovals: sql(`${APPROVAL} WHERE state = 'open' ORDER BY id`),
+    approval: sql(`${APPROVAL} WHERE key = ?`),
+    approvalsOfRun: sql(`${APPROVAL} WHERE run = ? ORDER BY id`),
+    decideApproval: sql("UPDATE approvals SET state = 'decided', decision = ? WHERE key = ? AND state = 'open'"),
+  };
+}
+
+function ofEvents(sql: Prepare) {
+  return {
+    publishEvent: sql(
+      'INSERT INTO published_events (namespace, id, name, payload, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
+    ),
+    publishedEvents: sql(
+      `SELECT id, namespace, name, payload, at FROM published_events
+       WHERE namespace = ? AND name = ? AND at >= ? ORDER BY at, number`,
+    ),
+    cacheOutput: sql(
+      `INSERT INTO cached_outputs (key, output, run, expires_at) VALUES (?, ?, ?, ?) ON CONFLICT (key)
+       DO UPDATE SET output = excluded.output, run = excluded.run, expires_at = excluded.expires_at`,
+    ),
+    cachedOutput: sql('SELECT output, run, expires_at FROM cached_outputs WHERE key = ? AND expires_at > ?'),
+    pruneEvents: sql('DELETE FROM published_events WHERE at < ?'),
+    pruneCache: sql('DELETE FROM cached_outputs WHERE expires_at < ?'),
+  };
+}
+
+function ofTheGateway(sql: Prepare) {
+  return {
     insertUsage: sql(
-      'INSERT INTO usage (id, at, namespace, agent, model, run, step, attempt, input_tokens, output_tokens, cost_nano_usd) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
+      `INSERT INTO usage (id, at, namespace, agent, model, run, step, attempt, input_tokens, output_tokens, cost_nano_usd)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
     ),
     usage: sql(
-      'SELECT coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens, coalesce(sum(cost_nano_usd), 0) AS cost_nano_usd, count(*) - count(cost_nano_usd) AS unpriced FROM usage WHERE run = ? AND step = ? AND attempt = ?',
+      `SELECT coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens,
+         coalesce(sum(cost_nano_usd), 0) AS cost_nano_usd, count(*) - count(cost_nano_usd) AS unpriced
+       FROM usage WHERE run = ? AND step = ? AND attempt = ?`,
     ),
-
     insertSecret: sql('INSERT INTO secrets (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING'),
     secret: sql('SELECT value FROM secrets WHERE name = ?'),
   };

@@ -1,0 +1,31 @@
+// What the gateway writes: usage, and the secret that step tokens are signed with.
+import { randomBytes } from 'node:crypto';
+import type { Store, UsageRecord } from '../store.ts';
+import type { Access } from './access.ts';
+import type { UsageRow } from './statements.ts';
+
+export function gateway({ sql, write, read }: Access) {
+  return {
+    recordUsage: ({ run, ...call }: UsageRecord) =>
+      write(() => {
+        const step = [run?.uid ?? null, run?.step ?? null, run?.attempt ?? null];
+        const counts = [call.inputTokens, call.outputTokens, call.costNanoUsd];
+        sql.insertUsage.run(call.id, call.at, call.namespace, call.agent, call.model, ...step, ...counts);
+      }),
+    usage: (run: string, step: string, attempt: number) =>
+      read(() => {
+        const row = sql.usage.get(run, step, attempt) as unknown as UsageRow;
+        return {
+          inputTokens: row.input_tokens,
+          outputTokens: row.output_tokens,
+          costNanoUsd: row.cost_nano_usd,
+          unpricedCalls: row.unpriced,
+        };
+      }),
+    secret: (name: 'step-token') =>
+      write(() => {
+        sql.insertSecret.run(name, randomBytes(32));
+        return (sql.secret.get(name) as { value: Uint8Array }).value;
+      }),
+  } satisfies Partial<Store>;
+}
