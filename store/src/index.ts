@@ -10,6 +10,8 @@ export {
 } from './blobs/blobs.ts';
 export { openFolder } from './blobs/folder.ts';
 export { ObjectMissingError, type ObjectEntry, type ObjectStore } from './blobs/objects.ts';
+export { openS3 } from './blobs/s3.ts';
+export type { S3Credentials, S3Options } from './blobs/s3-client.ts';
 export * from './errors.ts';
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts';
 export { lockStore } from './sqlite/lock.ts';

@@ -102,12 +102,15 @@ function describeOne(it: () => ObjectsUnderTest): void {
   });
 }
 
+/** The names of all objects under the folder, sorted. */
+export async function namesIn(objects: ObjectStore, folder: string): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name } of objects.list(folder)) names.push(name);
+  return names.sort();
+}
+
 function describeMany(it: () => ObjectsUnderTest): void {
-  const names = async (folder: string): Promise<string[]> => {
-    const found: string[] = [];
-    for await (const { name } of it().objects.list(folder)) found.push(name);
-    return found.sort();
-  };
+  const names = (folder: string): Promise<string[]> => namesIn(it().objects, folder);
 
   test('are listed by folder, at any depth, with their sizes', async () => {
     const folder = fresh();

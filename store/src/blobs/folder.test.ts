@@ -7,9 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { StoreUnusableError } from '../errors.ts';
-import { describeObjects } from './describe-objects.ts';
+import { describeObjects, namesIn } from './describe-objects.ts';
 import { openFolder } from './folder.ts';
-import type { ObjectStore } from './objects.ts';
 
 describeObjects('objects in a folder', async () => {
   const root = await mkdtemp(join(tmpdir(), 'kadre-objects-'));
@@ -25,12 +24,6 @@ beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'kadre-objects-'));
 });
 afterEach(() => rm(root, { recursive: true }));
-
-async function names(objects: ObjectStore): Promise<string[]> {
-  const found: string[] = [];
-  for await (const { name } of objects.list('')) found.push(name);
-  return found;
-}
 
 test('only the owner may read what is in the folder', async () => {
   const objects = await openFolder(join(root, 'made'));
@@ -57,7 +50,7 @@ describe('a process that was killed', () => {
     await mkdir(join(root, '.drafts'));
     for (const name of ['old', 'young']) await writeFile(join(root, '.drafts', name), 'half a');
     await utimes(join(root, '.drafts', 'old'), 0, 0);
-    expect(await names(await openFolder(root))).toEqual([]);
+    expect(await namesIn(await openFolder(root), '')).toEqual([]);
     expect(await readdir(join(root, '.drafts'))).toEqual(['young']);
   });
 
@@ -86,7 +79,7 @@ describe('a process that was killed', () => {
     for await (const line of createInterface(child.stdout)) if (safe.push(line) === puts) child.kill('SIGKILL');
     await ended;
     const objects = await openFolder(root);
-    const left = await names(objects);
+    const left = await namesIn(objects, '');
     expect(left).toEqual(expect.arrayContaining(safe.map((name) => `${name.slice(0, 2)}/${name}`)));
     for (const name of left) {
       const hash = createHash('sha256')
