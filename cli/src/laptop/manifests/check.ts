@@ -1,0 +1,37 @@
+// Everything that can be said of manifests without a cluster.
+import { validateWorkflow } from '@kadre/engine';
+import { duplicates, type Catalog } from './catalog.ts';
+import { problemAt, type Manifest, type Problem } from './manifest.ts';
+import { danglingReferences } from './references.ts';
+
+export interface CheckOptions {
+  /** How to take names of what is not among the manifests. */
+  missing: Problem['level'];
+}
+
+/** In the order of the files, each problem once. */
+export function checkCatalog(catalog: Catalog, options: CheckOptions): Problem[] {
+  const ofManifests = catalog.manifests.flatMap((manifest) => checkManifest(catalog, manifest, options));
+  return [...catalog.problems, ...ofManifests, ...duplicates(catalog)].sort(byPlace);
+}
+
+export function checkManifest(catalog: Catalog, manifest: Manifest, { missing }: CheckOptions): Problem[] {
+  const { problems } = manifest;
+  const said = new Set(problems.map(({ path }) => path));
+  // The engine looks at nested steps and expressions, and at the rest once more.
+  const ofEngine = workflowProblems(manifest).filter(({ path }) => !said.has(path));
+  return [...problems, ...ofEngine, ...danglingReferences(catalog, manifest, missing)];
+}
+
+function workflowProblems(manifest: Manifest): Problem[] {
+  const { kind, object } = manifest;
+  const { inline } = object.spec ?? {};
+  const [spec, base] = kind === 'Run' ? [inline, 'spec.inline'] : [object.spec, 'spec'];
+  if ((kind !== 'Workflow' && kind !== 'Run') || spec === undefined) return [];
+  return validateWorkflow(spec).map(({ path, message }) => problemAt(manifest, path.replace(/^spec/, base), message));
+}
+
+function byPlace(one: Problem, other: Problem): number {
+  if (one.file !== other.file) return one.file < other.file ? -1 : 1;
+  return one.line - other.line || one.column - other.column;
+}

@@ -1,0 +1,74 @@
+// What manifests name, and whether it is among them.
+import type { Agent, Model, Run, Step } from '@kadre/crds';
+import { findSecret, isThere, type Catalog } from './catalog.ts';
+import { problemAt, type KindName, type Manifest, type Problem } from './manifest.ts';
+import { stepsOf } from './steps.ts';
+
+interface Reference {
+  kind: 'Agent' | 'Model' | 'Workflow' | 'GpuPool';
+  name: string;
+  /** Of the field that holds the name. */
+  path: string;
+}
+
+/** What an object names that is not among the manifests. A GpuPool and a Secret live in the cluster: those are warnings. */
+export function danglingReferences(catalog: Catalog, manifest: Manifest, missing: Problem['level']): Problem[] {
+  const absent = referencesOf(manifest).filter(({ kind, name }) => !isThere(catalog, kind, manifest.namespace, name));
+  const problems = absent.map(({ kind, name, path }) => {
+    const level = kind === 'GpuPool' ? 'warning' : missing;
+    const where = kind === 'GpuPool' ? '' : ` in namespace ${manifest.namespace}`;
+    return problemAt(manifest, path, `${kind} ${name}${where} is not among these manifests`, level);
+  });
+  return manifest.kind === 'Model' ? [...problems, ...secretProblems(catalog, manifest)] : problems;
+}
+
+function secretProblems(catalog: Catalog, manifest: Manifest): Problem[] {
+  const ref = (manifest.object.spec as Partial<Model['spec']>).auth?.secretRef;
+  if (typeof ref?.name !== 'string' || typeof ref.key !== 'string') return [];
+  const secret = findSecret(catalog, manifest.namespace, ref.name);
+  const at = 'spec.auth.secretRef';
+  if (!secret) return [problemAt(manifest, `${at}.name`, `Secret ${ref.name} is not among these manifests`, 'warning')];
+  if (secret.data[ref.key] !== undefined) return [];
+  const keys = Object.keys(secret.data).join(', ');
+  return [
+    problemAt(manifest, `${at}.key`, `Secret ${ref.name} has no key ${ref.key}; it has ${keys === '' ? 'none' : keys}`),
+  ];
+}
+
+function referencesOf({ kind, object }: Manifest): Reference[] {
+  const spec: unknown = object.spec;
+  if (kind === 'Workflow') return stepReferences(spec, 'spec');
+  if (kind === 'Agent') return agentReferences(spec as Partial<Agent['spec']>);
+  if (kind === 'Run') return runReferences(spec as Partial<Run['spec']>);
+  return [];
+}
+
+function agentReferences({ model, runtime }: Partial<Agent['spec']>): Reference[] {
+  return [...named('Model', model, 'spec.model'), ...named('GpuPool', runtime?.gpu?.pool, 'spec.runtime.gpu.pool')];
+}
+
+function runReferences({ workflow, agent, inline }: Partial<Run['spec']>): Reference[] {
+  return [
+    ...named('Workflow', workflow?.name, 'spec.workflow.name'),
+    ...named('Agent', agent?.name, 'spec.agent.name'),
+    ...(inline ? stepReferences(inline, 'spec.inline') : []),
+  ];
+}
+
+function stepReferences(spec: unknown, base: string): Reference[] {
+  return [...stepsOf(spec)].flatMap(({ step, path }) => {
+    const at = `${base}.${path}`;
+    const { agent, container, workflow } = step as Partial<Step>;
+    return [
+      ...named('Agent', agent?.name, `${at}.agent.name`),
+      ...named('Workflow', workflow?.name, `${at}.workflow.name`),
+      ...named('GpuPool', agent?.gpu?.pool, `${at}.agent.gpu.pool`),
+      ...named('GpuPool', container?.gpu?.pool, `${at}.container.gpu.pool`),
+    ];
+  });
+}
+
+/** A name of the wrong type is the schema's business. */
+function named(kind: Reference['kind'] & KindName, name: unknown, path: string): Reference[] {
+  return typeof name === 'string' && name !== '' ? [{ kind, name, path }] : [];
+}
