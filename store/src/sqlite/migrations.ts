@@ -137,8 +137,8 @@ const migrations = [
   `,
 ];
 
-/** Brings the schema up to date in one transaction. Several threads may do this at once. */
-export function migrate(db: DatabaseSync): void {
+/** Brings the schema up to date in one transaction. Several threads may do this at once. `target`: an earlier schema. */
+export function migrate(db: DatabaseSync, target = migrations.length): void {
   db.exec('BEGIN IMMEDIATE');
   try {
     const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number };
@@ -147,8 +147,8 @@ export function migrate(db: DatabaseSync): void {
         `the store has schema ${version}, this Kadre knows ${migrations.length}: run the Kadre that wrote it, or a newer one`,
       );
     }
-    for (const sql of migrations.slice(version)) db.exec(sql);
-    db.exec(`PRAGMA user_version = ${migrations.length}`);
+    for (const sql of migrations.slice(version, target)) db.exec(sql);
+    db.exec(`PRAGMA user_version = ${target}`);
     db.exec('COMMIT');
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');

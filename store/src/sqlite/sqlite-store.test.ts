@@ -9,7 +9,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
 import { describeStore, submission } from '../describe-store.ts';
 import { StoreBusyError, StoreFullError, StoreLockedError, StoreUnusableError } from '../errors.ts';
-import type { Store } from '../store.ts';
+import { FencedError, type Store } from '../store.ts';
 import { lockStore } from './lock.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 
@@ -93,6 +93,19 @@ describe('a file that is no store', () => {
   test('is refused if its folder is missing', () => {
     expect(() => openSqliteStore(join(folder, 'missing', 'kadre.db'))).toThrow(StoreUnusableError);
   });
+});
+
+test('whoever sits down takes the one seat, and the runs, from the former at once', async () => {
+  const store = openSqliteStore(path);
+  await store.submitRun(submission('u1'));
+  const former = await store.joinEngines(600_000);
+  expect(await store.claimRuns(former, 1)).toEqual(['u1']);
+  const epoch = await store.joinEngines(600_000);
+  expect(await store.renewEngine(former, 600_000)).toBe(false);
+  expect(await store.claimRuns(epoch, 1)).toEqual(['u1']);
+  await expect(store.append('u1', 0, [{ at: 1, type: 'A', data: 1 }], { epoch: former })).rejects.toThrow(FencedError);
+  await store.append('u1', 0, [{ at: 1, type: 'A', data: 1 }], { epoch });
+  await store.close();
 });
 
 test('only the owner may read the file, for it holds the secret of step tokens', async () => {
