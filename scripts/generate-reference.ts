@@ -77,7 +77,8 @@ function ruleList(fields: Field[]): string {
 }
 
 function placeOf(path: string, { fieldPath = '' }: ValidationRule): string {
-  return path === '' ? 'metadata.name' : path + fieldPath;
+  if (path === '') return fieldPath === '' ? 'metadata.name' : fieldPath.slice(1);
+  return path + fieldPath;
 }
 
 function typeOf(schema: StructuralSchema): string {

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { jsonSchema } from './common.ts';
 
-const userName = z.string().min(1).max(253);
+/** As Kubernetes knows people and groups; oidc:ann and system:masters are names, too. */
+export const userName = z.string().min(1).max(253);
 
 export const approvalPolicy = z.object({
   groups: z

@@ -24,6 +24,11 @@ export const duration = z
   .regex(/^([0-9]{1,5}[hd]|[0-9]{1,7}(ms|s|m))$/)
   .describe('A whole number and one unit: 300ms, 90s, 5m, 2h or 1d.');
 
+/** A duration for something that cannot take no time at all. */
+export const someTime = duration.meta(
+  rules({ message: 'this must be longer than nothing: write 1s or more', rule: `self.matches('[1-9]')` }),
+);
+
 /** Any JSON value. The API server keeps what it finds here as it is. */
 export const json = z.unknown();
 

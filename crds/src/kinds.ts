@@ -1,10 +1,12 @@
 // The kinds at a glance: how they are called, what `kubectl get` shows, and which schemas they have.
 import type { z } from 'zod';
 import { agentSpec, agentStatus } from './agent.ts';
+import { approvalRules, approvalSpec, approvalStatus } from './approval.ts';
 import { gpuPoolSpec, gpuPoolStatus } from './gpu-pool.ts';
 import { modelSpec, modelStatus } from './model.ts';
 import { runSpec, runStatus } from './run.ts';
 import type { ValidationRule } from './structural.ts';
+import { triggerSpec, triggerStatus } from './trigger.ts';
 import { openWorkflowSpec, workflowStatus } from './workflow.ts';
 
 /** A column of `kubectl get`. */
@@ -149,6 +151,50 @@ export const kinds = {
       column('Progress', '.status.progress', 'Finished steps of all steps.'),
       column('Cost', '.status.usage.costUsd', 'What the model calls cost so far, in USD.'),
       wide(reason),
+      message,
+      age,
+    ],
+  },
+  Approval: {
+    kind: 'Approval',
+    plural: 'approvals',
+    singular: 'approval',
+    shortNames: ['kappr'],
+    scope: 'Namespaced',
+    description: 'Approval is a decision that a run asks people for. Kadre makes it, people decide it.',
+    spec: approvalSpec,
+    status: approvalStatus,
+    rules: [usableName, ...approvalRules],
+    columns: [
+      column('Run', '.spec.run', 'The Run that asks.'),
+      column('Step', '.spec.step', 'The step that asks.'),
+      column('Phase', '.status.phase', 'What became of it.'),
+      column('Decided by', '.status.decidedBy', 'Whose decision was taken.'),
+      wide(column('Asks', '.spec.message', 'What is to be decided.')),
+      message,
+      age,
+    ],
+  },
+  Trigger: {
+    kind: 'Trigger',
+    plural: 'triggers',
+    singular: 'trigger',
+    shortNames: ['ktrig'],
+    scope: 'Namespaced',
+    description: 'Trigger starts Runs by the clock, for an HTTP request, or when an object changes.',
+    spec: triggerSpec,
+    status: triggerStatus,
+    rules: [usableName],
+    columns: [
+      column('Cause', '.status.cause', 'What starts it.'),
+      column('Workflow', '.spec.start.workflow.name', 'The Workflow that is run.'),
+      wide(column('Event', '.spec.start.event.name', 'The event that is published.')),
+      ready,
+      reason,
+      count('Active', '.status.active', 'How many of its Runs are at work.'),
+      column('Last run', '.status.lastRun.name', 'The latest Run.'),
+      column('Next', '.status.nextScheduleTime', 'When the next Run is due.'),
+      wide(column('URL', '.status.url', 'Where the webhook takes requests inside the cluster.')),
       message,
       age,
     ],

@@ -8,6 +8,10 @@ export const labels = {
   runName: 'kadre.dev/run-name',
   /** Which step, made safe for a label. */
   step: 'kadre.dev/step',
+  /** Which Trigger started a Run, by name. */
+  trigger: 'kadre.dev/trigger',
+  /** Which Trigger, by UID. */
+  triggerUid: 'kadre.dev/trigger-uid',
   /** Which GpuPool a pod takes devices from. */
   gpuPool: 'kadre.dev/gpu-pool',
   managedBy: 'app.kubernetes.io/managed-by',
@@ -21,6 +25,8 @@ export const annotations = {
   /** The full id of the step, such as research[2]. */
   step: 'kadre.dev/step',
   attempt: 'kadre.dev/attempt',
+  /** On a Run that a Trigger started: for which time, delivery or change. */
+  cause: 'kadre.dev/cause',
   /** Key of the job request in the store. */
   job: 'kadre.dev/job',
 } as const;

@@ -1,6 +1,6 @@
 // How much a run may use. The tighter of a Workflow's and a Run's limits hold.
 import { z } from 'zod';
-import { duration } from './common.ts';
+import { someTime } from './common.ts';
 
 export const usd = z
   .string()
@@ -9,7 +9,7 @@ export const usd = z
   .describe('US dollars in quotes, such as "0.50".');
 
 export const runLimits = z.object({
-  duration: duration.optional().describe('How long the run may take, from its start.'),
+  duration: someTime.optional().describe('How long the run may take, from its start.'),
   costUsd: usd.optional().describe('What its model calls may cost, in USD.'),
   tokens: z
     .int()

@@ -13,3 +13,12 @@ export function rules(...list: ValidationRule[]) {
 export function listMap(key: string) {
   return { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': [key] };
 }
+
+/** CEL: the fields are as they were. A field of any JSON has no type in CEL; seen as dyn it can still be compared. */
+export const unchanged = (fields: string[], now = 'self', before = 'oldSelf'): string =>
+  fields
+    .map(
+      (field) =>
+        `has(dyn(${now}).${field}) == has(dyn(${before}).${field}) && (!has(dyn(${now}).${field}) || dyn(${now}).${field} == dyn(${before}).${field})`,
+    )
+    .join(' && ');

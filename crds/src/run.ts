@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { dnsLabel, json } from './common.ts';
 import { runLimits } from './limits.ts';
-import { rules } from './markers.ts';
+import { rules, unchanged } from './markers.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
 
 export const runPhases = [
@@ -45,9 +45,6 @@ export const stepStatus = z
   })
   .describe('One step.');
 
-// A field of any JSON has no type in CEL; seen as dyn it can still be compared.
-const unchanged = (field: string) =>
-  `has(dyn(self).${field}) == has(dyn(oldSelf).${field}) && (!has(dyn(self).${field}) || dyn(self).${field} == dyn(oldSelf).${field})`;
 const wasCancelled = '(has(oldSelf.cancel) && oldSelf.cancel)';
 
 export const runSpec = z
@@ -117,9 +114,7 @@ export const runSpec = z
       },
       {
         message: 'a run is fixed once it is created, only suspend and cancel may be set: create another Run instead',
-        rule: ['workflow', 'agent', 'inline', 'input', 'limits', 'fork', 'requestedBy', 'priority']
-          .map(unchanged)
-          .join(' && '),
+        rule: unchanged(['workflow', 'agent', 'inline', 'input', 'limits', 'fork', 'requestedBy', 'priority']),
       },
       {
         message: 'a run that was cancelled stays cancelled: create another Run instead',

@@ -85,8 +85,8 @@ describe('a structural schema', () => {
     ['any', z.any(), /z\.any/],
     ['a floating-point number', z.number(), /type number.*decimal string/],
     ['a multiple', z.int().multipleOf(5), /multiple_of.*CEL/],
-    ['an object that forbids further fields', z.strictObject({ a: z.string() }), /strict or loose/],
-    ['an object with fields and others beside', z.looseObject({ a: z.string() }), /strict or loose/],
+    ['an object that forbids further fields', z.strictObject({ a: z.string() }), /strict objects or a catchall/],
+    ['an object whose further fields have a type', z.object({}).catchall(z.string()), /strict objects or a catchall/],
     ['a date-time format, whose pattern is no RE2', z.iso.datetime(), /format|RE2/],
     ['lookahead', z.string().regex(/^(?!x)/), /lookaround/],
     ['lookbehind', z.string().regex(/(?<=x)y/), /lookaround/],
@@ -99,6 +99,15 @@ describe('a structural schema', () => {
   ];
   test.each(refused)('refuses %s', (_, schema, message) => {
     expect(() => structural(z.object({ field: schema }), 'Kind.spec')).toThrow(message);
+  });
+
+  test('of an object with fields and others beside keeps the others as they are', () => {
+    expect(structural(z.looseObject({ name: z.string() }), 'Kind.spec')).toEqual({
+      type: 'object',
+      properties: { name: { type: 'string' } },
+      required: ['name'],
+      'x-kubernetes-preserve-unknown-fields': true,
+    });
   });
 
   test('refuses a recursive schema', () => {

@@ -1,6 +1,6 @@
 // Workflow: steps, and how they depend on one another.
 import { z } from 'zod';
-import { dnsLabel, duration, envVar, gpuRequest, json, jsonSchema, resources } from './common.ts';
+import { dnsLabel, duration, envVar, gpuRequest, json, jsonSchema, resources, someTime } from './common.ts';
 import { approvalPolicy } from './approval-policy.ts';
 import { runLimits } from './limits.ts';
 import { listMap, rules } from './markers.ts';
@@ -60,6 +60,16 @@ export const reservedNames: readonly string[] = [
   .concat(['var', 'void', 'while', 'loop', 'break', 'continue', 'const', 'function', 'import', 'package', 'namespace'])
   .concat(['return']);
 
+/** Ids of nested steps use these: draft.fallback.again, or finally.notify. */
+const stepName = dnsLabel
+  .meta(
+    rules({
+      message: 'fallback and finally are names of places in a workflow: choose another name for the step',
+      rule: `!(self in ['fallback', 'finally'])`,
+    }),
+  )
+  .describe('The name of the step, unique in the workflow.');
+
 const expression = z.string().min(1).max(4096);
 
 /** Names of events, of what is published and what is waited for. */
@@ -90,22 +100,29 @@ const forEach = z.object({
     .describe('Enough: when this is true of outputs, the list of outputs so far, elements at work are cancelled.'),
 });
 
-const repeat = z.object({
-  until: expression
-    .optional()
-    .describe('Ends the loop when it is true of output, the output of the round. Absent: after max rounds.'),
-  max: z.int().min(1).max(10_000).describe('How many rounds at most.'),
-  onMax: z
-    .enum(['fail', 'continue'])
-    .optional()
-    .describe(
-      'When until is still false after max rounds: fail with LimitExceeded (the default), or continue with the last output.',
-    ),
-});
+const repeat = z
+  .object({
+    until: expression
+      .optional()
+      .describe('Ends the loop when it is true of output, the output of the round. Absent: after max rounds.'),
+    max: z.int().min(1).max(10_000).describe('How many rounds at most.'),
+    onMax: z
+      .enum(['fail', 'continue'])
+      .optional()
+      .describe(
+        'When until is still false after max rounds: fail with LimitExceeded (the default), or continue with the last output.',
+      ),
+  })
+  .meta(
+    rules({
+      message: 'onMax says what happens when until stays false: set until, or remove onMax',
+      rule: '!has(self.onMax) || has(self.until)',
+    }),
+  );
 
 const cache = z.object({
   key: z.string().min(1).max(4096).describe('What the output depends on, such as $(input.url).'),
-  ttl: duration.default('1d').describe('How long an output is taken over by later runs.'),
+  ttl: someTime.default('1d').describe('How long an output is taken over by later runs.'),
 });
 
 const wait = z
@@ -129,7 +146,7 @@ const wait = z
 
 const approvalStep = approvalPolicy.extend({
   message: z.string().min(1).max(8192).describe('What is to be decided; $(…) stands for values.'),
-  timeout: duration.optional().describe('How long people have. Absent: as long as they need.'),
+  timeout: someTime.optional().describe('How long people have. Absent: as long as they need.'),
   onTimeout: z.enum(['reject', 'approve']).default('reject').describe('What happens when nobody decides in time.'),
 });
 
@@ -188,7 +205,7 @@ export type StepAction = (typeof stepActions)[number];
 function stepOf<Nested extends z.ZodType>(nested: Nested) {
   return z
     .object({
-      name: dnsLabel.describe('The name of the step, unique in the workflow.'),
+      name: stepName,
       needs: z
         .array(dnsLabel.describe('The name of a step.'))
         .max(100)
@@ -200,10 +217,7 @@ function stepOf<Nested extends z.ZodType>(nested: Nested) {
         .describe('Run the step once for each element of a list; its output is the list of outputs, in order.'),
       repeat: repeat.optional().describe('Run the step in rounds; its output is that of the last round.'),
       retry: retry.optional().describe('Try again when the step fails.'),
-      timeout: duration
-        .meta(rules({ message: 'a timeout must be longer than nothing', rule: `self.matches('[1-9]')` }))
-        .optional()
-        .describe('How long one attempt may take.'),
+      timeout: someTime.optional().describe('How long one attempt may take.'),
       onError: z
         .object({
           continue: z
@@ -264,7 +278,7 @@ const MAX_STEPS = 200;
 // A CRD cannot nest a schema in itself: the API server looks at the names of nested steps, and keeps the rest as it is.
 // Kadre checks them in full and says in the conditions what is wrong.
 const openSteps = z
-  .array(z.looseObject({ name: dnsLabel.describe('The name of the step.') }).describe('A step, as under spec.steps.'))
+  .array(z.looseObject({ name: stepName }).describe('A step, as under spec.steps.'))
   .min(1)
   .max(MAX_STEPS);
 
@@ -291,9 +305,9 @@ export const step: z.ZodType<Step> = stepOf(
 const withNames = (expression: string) => `[self.map(s, s.name)].map(names, ${expression})[0]`;
 const needsStranger = 'has(s.needs) && !s.needs.all(need, need in names)';
 const needsKnown = rules({
-  message: 'needs must name steps of this workflow',
+  message: 'needs must name steps of the same list',
   messageExpression: withNames(
-    `'step ' + self[self.map(s, ${needsStranger}).indexOf(true)].name + ' needs a step that is not in this workflow: mend the names in its needs'`,
+    `'step ' + self[self.map(s, ${needsStranger}).indexOf(true)].name + ' needs a step that is not in the same list: mend the names in its needs'`,
   ),
   // Beyond this much work the API server would give up; the operator checks such workflows alone.
   rule: `self.map(s, has(s.needs) ? size(s.needs) : 0).sum() * size(self) > 400000 || ${withNames(`!self.exists(s, ${needsStranger})`)}`,
@@ -315,33 +329,41 @@ const concurrency = z.object({
 
 /** A Workflow whose steps have the shape `one`. */
 function workflowSpecOf<Shape extends z.ZodType>(one: Shape) {
-  return z.object({
-    description: z.string().max(1024).optional().describe('What the workflow is for, in a sentence.'),
-    input: z
-      .object({ schema: jsonSchema.describe('A JSON Schema.') })
-      .optional()
-      .describe('What the input of a run must look like.'),
-    steps: z
-      .array(one)
-      .min(1)
-      .max(MAX_STEPS)
-      .meta({ ...listMap('name'), ...needsKnown })
-      .describe('The steps; each runs after the one above, unless needs says otherwise.'),
-    output: json
-      .optional()
-      .describe(
-        'The result of a run: an expression, or a value with expressions inside. Absent: the output of the last step.',
-      ),
-    finally: z
-      .array(one)
-      .min(1)
-      .max(50)
-      .meta({ ...listMap('name'), ...needsKnown })
-      .optional()
-      .describe('Steps that run at the end, however the run ends; run.phase and run.failure tell them how.'),
-    limits: runLimits.optional().describe('How much a run may use.'),
-    concurrency: concurrency.optional().describe('How many runs may be at work at once.'),
-  });
+  return z
+    .object({
+      description: z.string().max(1024).optional().describe('What the workflow is for, in a sentence.'),
+      input: z
+        .object({ schema: jsonSchema.describe('A JSON Schema.') })
+        .optional()
+        .describe('What the input of a run must look like.'),
+      steps: z
+        .array(one)
+        .min(1)
+        .max(MAX_STEPS)
+        .meta({ ...listMap('name'), ...needsKnown })
+        .describe('The steps; each runs after the one above, unless needs says otherwise.'),
+      output: json
+        .optional()
+        .describe(
+          'The result of a run: an expression, or a value with expressions inside. Absent: the output of the last step.',
+        ),
+      finally: z
+        .array(one)
+        .min(1)
+        .max(50)
+        .meta({ ...listMap('name'), ...needsKnown })
+        .optional()
+        .describe('Steps that run at the end, however the run ends; run.phase and run.failure tell them how.'),
+      limits: runLimits.optional().describe('How much a run may use.'),
+      concurrency: concurrency.optional().describe('How many runs may be at work at once.'),
+    })
+    .meta(
+      rules({
+        message: 'names of steps are unique in a workflow: rename the step in finally',
+        rule: '!has(self.finally) || !self.finally.exists(f, self.steps.exists(s, s.name == f.name))',
+        fieldPath: '.finally',
+      }),
+    );
 }
 
 /** As the CRD describes it. */

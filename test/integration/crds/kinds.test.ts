@@ -19,6 +19,7 @@ const minimal: Record<KindName, object> = {
   Model: { provider: 'simulated' },
   Workflow: { steps: [{ name: 'one', container: { image: 'busybox:1' } }] },
   Run: { workflow: { name: 'article' } },
+  Approval: { run: 'article-1', step: 'sign-off', attempt: 1, message: 'Publish?' },
   GpuPool: {},
 };
 
@@ -164,6 +165,13 @@ describe('kubectl get', () => {
       { steps: 1, conditions: ready('True', 'Ready') },
       ['STEPS', 'READY', 'REASON', 'AGE'],
       ['1', 'True', 'Ready'],
+    ],
+    [
+      'Approval',
+      minimal.Approval,
+      { phase: 'Approved', decidedBy: 'ann' },
+      ['RUN', 'STEP', 'PHASE', 'DECIDED BY', 'AGE'],
+      ['article-1', 'sign-off', 'Approved', 'ann'],
     ],
     [
       'GpuPool',

@@ -1,4 +1,4 @@
-// Wrong manifests, what the API server says to them, and what mends each. With the Agents beside: one row for every rule
+// Wrong manifests, what the API server says to them, and what mends each. With the Agents and Workflows beside: one row for every rule
 // of every kind, and rows for the mistakes that the schema alone catches.
 import type { KindName } from './cluster.ts';
 
@@ -17,10 +17,6 @@ export interface Refusal {
 const model = (fields: object) => ({ spec: fields });
 const hosted = { provider: 'openai', model: 'gpt-5', auth: { secretRef: { name: 'llm', key: 'openai' } } };
 const script = (entry: object) => model({ provider: 'simulated', simulated: { script: [entry] } });
-const workflow = (...steps: object[]) => ({ spec: { steps } });
-const container = { container: { image: 'busybox:1' } };
-const step = (fields: object) => workflow({ name: 'one', ...container, ...fields });
-const backoff = (fields: object) => step({ retry: { limit: 1, backoff: fields } });
 const pool = (fields: object) => ({ spec: fields });
 const toleration = (fields: object) => pool({ tolerations: [fields] });
 
@@ -94,139 +90,13 @@ export const modelRefusals: Refusal[] = [
   },
 ];
 
-export const workflowRefusals: Refusal[] = [
-  {
-    mistake: 'a step that does two things',
-    kind: 'Workflow',
-    wrong: step({ agent: { name: 'writer', prompt: 'Write.' } }),
-    where: 'spec.steps[0]',
-    message: 'a step does one thing: set exactly one of agent and container',
-    right: step({}),
-  },
-  {
-    mistake: 'a step that does nothing',
-    kind: 'Workflow',
-    wrong: workflow({ name: 'one' }),
-    message: 'a step does one thing',
-    right: workflow({ name: 'one', agent: { name: 'writer', input: { topic: '$(input.topic)' } } }),
-  },
-  {
-    mistake: 'an agent that is asked nothing',
-    kind: 'Workflow',
-    wrong: workflow({ name: 'one', agent: { name: 'writer' } }),
-    where: 'spec.steps[0].agent',
-    message: 'an agent must be asked something: set prompt, input or both',
-    right: workflow({ name: 'one', agent: { name: 'writer', input: 5 } }),
-  },
-  {
-    mistake: 'a step that waits for itself',
-    kind: 'Workflow',
-    wrong: step({ needs: ['one'] }),
-    where: 'spec.steps[0].needs',
-    message: 'a step cannot wait for itself',
-    right: step({ needs: [] }),
-  },
-  {
-    mistake: 'a step that waits for a stranger',
-    kind: 'Workflow',
-    wrong: workflow({ name: 'one', ...container }, { name: 'two', ...container, needs: ['one', 'on'] }),
-    message: 'step two needs a step that is not in this workflow: mend the names in its needs',
-    right: workflow({ name: 'one', ...container, needs: ['two'] }, { name: 'two', ...container, needs: [] }),
-  },
-  {
-    mistake: 'two steps of one name',
-    kind: 'Workflow',
-    wrong: workflow({ name: 'one', ...container }, { name: 'one', ...container }),
-    where: 'spec.steps[1]',
-    message: 'Duplicate value',
-    right: workflow({ name: 'one', ...container }, { name: 'two', ...container }),
-  },
-  {
-    mistake: 'no steps at all',
-    kind: 'Workflow',
-    wrong: workflow(),
-    where: 'spec.steps',
-    message: 'should have at least 1 items',
-    right: step({}),
-  },
-  ...['input', 'steps', 'index', 'in', 'null'].map((as): Refusal => ({
-    mistake: `an element called ${as}`,
-    kind: 'Workflow',
-    wrong: step({ forEach: { items: '$(input.topics)', as } }),
-    where: 'spec.steps[0].forEach.as',
-    message: 'expressions know this name already',
-    right: step({ forEach: { items: [1, 'two', { three: 3 }], as: 'topic' } }),
-  })),
-  {
-    mistake: 'a first wait longer than the longest',
-    kind: 'Workflow',
-    wrong: backoff({ initial: '90s', max: '1m' }),
-    where: 'spec.steps[0].retry.backoff',
-    message: 'initial must not exceed max (which is 5m if absent)',
-    right: backoff({ initial: '60000ms', max: '1m' }),
-  },
-  {
-    mistake: 'a first wait longer than the longest that is meant if none is given',
-    kind: 'Workflow',
-    wrong: backoff({ initial: '10m' }),
-    message: 'initial must not exceed max',
-    right: backoff({ initial: '10m', max: '1h' }),
-  },
-  {
-    mistake: 'a first wait of days and a longest of hours',
-    kind: 'Workflow',
-    wrong: backoff({ initial: '2d', max: '47h' }),
-    message: 'initial must not exceed max',
-    right: backoff({ initial: '48h', max: '2d' }),
-  },
-  {
-    mistake: 'a timeout of nothing',
-    kind: 'Workflow',
-    wrong: step({ timeout: '00s' }),
-    where: 'spec.steps[0].timeout',
-    message: 'a timeout must be longer than nothing',
-    right: step({ timeout: '10s' }),
-  },
-  {
-    mistake: 'a length of time without a unit',
-    kind: 'Workflow',
-    wrong: step({ timeout: '90' }),
-    where: 'spec.steps[0].timeout',
-    message: 'should match',
-    right: step({ timeout: '99999d' }),
-  },
-  {
-    mistake: 'a retry for a reason that does not exist',
-    kind: 'Workflow',
-    wrong: step({ retry: { limit: 1, reasons: ['RateLimit'] } }),
-    message: 'Unsupported value: "RateLimit"',
-    right: step({ retry: { limit: 1, reasons: ['RateLimited', 'TimedOut'] } }),
-  },
-  {
-    mistake: 'half a device for a step',
-    kind: 'Workflow',
-    wrong: workflow({ name: 'one', container: { image: 'i', gpu: { pool: 'a100', count: 0.5 } } }),
-    where: 'spec.steps[0].container.gpu.count',
-    message: 'must be of type integer',
-    right: workflow({ name: 'one', container: { image: 'i', gpu: { pool: 'a100' } } }),
-  },
-  {
-    mistake: 'half a device as a resource of a step',
-    kind: 'Workflow',
-    wrong: workflow({ name: 'one', container: { image: 'i', resources: { limits: { 'amd.com/gpu': '1.5' } } } }),
-    where: 'spec.steps[0].container.resources.limits',
-    message: 'devices such as nvidia.com/gpu come in whole',
-    right: workflow({ name: 'one', container: { image: 'i', resources: { limits: { 'amd.com/gpu': '1' } } } }),
-  },
-];
-
 export const runRefusals: Refusal[] = [
   {
     mistake: 'a run of two things',
     kind: 'Run',
     wrong: { spec: { workflow: { name: 'w' }, agent: { name: 'a', prompt: 'Hello.' } } },
     where: 'spec',
-    message: 'a run executes one thing: set exactly one of workflow and agent',
+    message: 'a run executes one thing: set exactly one of workflow, agent and inline',
     right: { spec: { workflow: { name: 'w' }, input: [1, 2.5, 'three', { four: true }] } },
   },
   {
@@ -235,6 +105,81 @@ export const runRefusals: Refusal[] = [
     wrong: { spec: { input: 1 } },
     message: 'a run executes one thing',
     right: { spec: { agent: { name: 'a', prompt: 'Hello.' } } },
+  },
+  {
+    mistake: 'a run of a workflow by name and by its text',
+    kind: 'Run',
+    wrong: { spec: { workflow: { name: 'w' }, inline: { steps: [{ name: 'one', value: 1 }] } } },
+    message: 'a run executes one thing',
+    right: { spec: { inline: { steps: [{ name: 'one', value: 1, anything: [1] }] } } },
+  },
+  {
+    mistake: 'a fork that asks an agent something else',
+    kind: 'Run',
+    wrong: { spec: { fork: { run: 'article-1' }, agent: { name: 'a', prompt: 'Hello.' } } },
+    message: 'a run executes one thing',
+    right: { spec: { fork: { run: 'article-1' } } },
+  },
+  {
+    mistake: 'a fork of nothing',
+    kind: 'Run',
+    wrong: { spec: { fork: {} } },
+    where: 'spec.fork.run',
+    message: 'Required value',
+    right: { spec: { fork: { run: 'article-1', from: 'draft' }, workflow: { name: 'w' } } },
+  },
+  {
+    mistake: 'another prompt for no step in particular',
+    kind: 'Run',
+    wrong: { spec: { fork: { run: 'article-1', prompt: 'Shorter.' } } },
+    where: 'spec.fork',
+    message: 'prompt replaces the prompt of the step in from: set from, too',
+    right: { spec: { fork: { run: 'article-1', prompt: 'Shorter.', from: 'draft' } } },
+  },
+  {
+    mistake: 'a run that may take no time',
+    kind: 'Run',
+    wrong: { spec: { workflow: { name: 'w' }, limits: { duration: '0s' } } },
+    where: 'spec.limits.duration',
+    message: 'this must be longer than nothing',
+    right: { spec: { workflow: { name: 'w' }, limits: { duration: '1s' } } },
+  },
+];
+
+const question = (fields: object) => ({
+  spec: { run: 'article-1', step: 'sign-off', message: 'Publish?', attempt: 1, ...fields },
+});
+
+export const approvalRefusals: Refusal[] = [
+  {
+    mistake: 'a decision of nobody',
+    kind: 'Approval',
+    wrong: question({ decision: 'approved' }),
+    where: 'spec.decidedBy',
+    message: 'say who decides: set decision, and decidedBy to your own user name',
+    right: question({ decision: 'approved', decidedBy: 'ann' }),
+  },
+  {
+    mistake: 'somebody who decides nothing',
+    kind: 'Approval',
+    wrong: question({ decidedBy: 'ann' }),
+    message: 'say who decides: set decision, and decidedBy',
+    right: question({ decision: 'rejected', decidedBy: 'ann' }),
+  },
+  {
+    mistake: 'an answer without a decision',
+    kind: 'Approval',
+    wrong: question({ answer: { tone: 'dry' } }),
+    where: 'spec.answer',
+    message: 'an answer belongs to a decision: set decision, too',
+    right: question({ decision: 'approved', decidedBy: 'ann', answer: { tone: 'dry' } }),
+  },
+  {
+    mistake: 'a decision that is neither',
+    kind: 'Approval',
+    wrong: question({ decision: 'yes', decidedBy: 'ann' }),
+    message: 'supported values: "approved", "rejected"',
+    right: question({}),
   },
 ];
 
