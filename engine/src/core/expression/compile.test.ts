@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { compileExpression } from './compile.ts';
 import { ExpressionError, ExpressionLimitError } from './errors.ts';
-import type { Scope } from './node.ts';
+import type { Scope, StepField } from './node.ts';
 import { anyType, numberType, typeOfSchema } from './types.ts';
 import type { Json } from './values.ts';
 
@@ -52,7 +52,8 @@ const outputs: Record<string, Json> = { draft: { score: 8 }, 'fact-check': 'fine
 const values = {
   variable: (name: string): Json =>
     ({ input, item: 'x', index: 2, typed: { n: 1, title: 't', tags: ['a'], any: 1 } })[name] as Json,
-  output: (step: string): Json => outputs[step] ?? null,
+  step: (step: string, field: StepField): Json =>
+    ({ output: outputs[step] ?? null, phase: 'Failed', failure: { reason: 'TimedOut', message: 'too late' } })[field],
 };
 const evaluate = (text: string): Json => compileExpression(text, scope).evaluate(values);
 
@@ -138,6 +139,9 @@ describe('an expression gives', () => {
     ["steps['fact-check'].output", 'fine'],
     ['steps["fact-check"].output', 'fine'],
     ['steps.fact_check.output', 'fine'],
+    ['steps.draft.phase == "Failed"', true],
+    ['steps.draft.failure.reason', 'TimedOut'],
+    ['steps.fact_check.failure == null', false],
     ['input.map["with space"]', 2],
     ['has(input.map.a)', true],
     ['has(input.map.b)', false],
@@ -201,10 +205,20 @@ describe('before a run, it is found that', () => {
     ['steps.later.output', /comes later/],
     ['steps.draft', /write steps.draft.output/],
     ['size(steps)', /steps is not a value/],
-    ['steps.draft["score"]', /no field 'score'; there is: output/],
-    ['steps.draft.result', /there is: output/],
+    ['steps.draft["score"]', /no field 'score'; there are: output, failure, phase/],
+    ['steps.draft.result', /there are: output, failure, phase/],
+    ['steps.draft.failure.reson', /did you mean reason/],
+    ['steps.draft.phase + 1', /a text \+ a number/],
+    ['steps.drafts.output', /no step drafts: did you mean draft\?/],
+    ['draft.score', /no variable draft: the output of the step is steps\.draft\.output/],
+    ['inptu.n', /no variable inptu: did you mean input\?/],
+    ['round + 1', /round is known inside a step with repeat only/],
+    ['outputs', /outputs is known in forEach\.until only/],
+    ['{"a": 1}.b', /no field 'b'; there is: a/],
+    ['(true ? {"a": 1} : null).b', /no field 'b'; there is: a/],
     ['steps[input.n].output', /steps is not a value/],
-    ['typed.titel', /no field 'titel'; there are: n, title, tags, any/],
+    ['typed.titel', /no field 'titel': did you mean title\?/],
+    ['typed.name', /no field 'name'; there are: n, title, tags, any/],
     ['typed.n.x', /a number has no field/],
     ['typed.title * 2', /a text \* a number/],
     ['typed.n == "5"', /never equal/],

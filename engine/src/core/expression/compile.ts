@@ -6,7 +6,8 @@ import { functions, methods, type Callable } from './functions.ts';
 import { compileMacro, isMacro } from './macros.ts';
 import { bool, expectKind, type Context, type Expression, type Node, type Scope } from './node.ts';
 import { mismatch, operators } from './operators.ts';
-import { stepReference } from './references.ts';
+import { spelled, stepReference } from './references.ts';
+import { meant } from './suggest.ts';
 import { anyType, boolType, commonType, numberType, type Type } from './types.ts';
 import { Budget, choices, elementAt, fieldOf, finite, kindOf, nounOf, shown, type Json } from './values.ts';
 
@@ -35,7 +36,7 @@ function compile(ast: ASTNode, context: Context): Node {
   const node = compileBare(ast, context);
   const { run } = node;
   return {
-    type: node.type,
+    ...node,
     run: (frame) => {
       frame.budget.spend(1);
       return run(frame);
@@ -80,7 +81,7 @@ function compileBare(ast: ASTNode, context: Context): Node {
 
 function literal(value: unknown): Node {
   const json = jsonLiteral(value);
-  return { type: { kind: kindOf(json) }, run: () => json };
+  return { type: { kind: kindOf(json) }, run: () => json, ...(typeof json === 'string' && { text: json }) };
 }
 
 function jsonLiteral(value: unknown): Json {
@@ -97,11 +98,28 @@ function variable(name: string, { scope, locals }: Context): Node {
   const local = locals.get(name);
   if (local) return { type: local.type, run: (frame) => frame.slots[local.slot] as Json };
   const type = scope.variables.get(name);
-  if (type) return { type, run: (frame) => frame.values.variable(name) };
-  if (name === 'steps')
-    throw new ExpressionError("steps is not a value: write steps.<name>.output, or steps['<name>'].output");
-  const known = [...locals.keys(), ...scope.variables.keys(), 'steps'];
-  throw new ExpressionError(`there is no variable ${name}${choices(known)}`);
+  if (!type) throw new ExpressionError(noVariable(name, scope, locals));
+  scope.uses?.add(name);
+  return { type, run: (frame) => frame.values.variable(name) };
+}
+
+/** Names that mean something in some places only. */
+const elsewhere: Record<string, string> = {
+  index: 'inside a step with forEach',
+  round: 'inside a step with repeat',
+  previous: 'inside a step with repeat',
+  output: 'in repeat.until',
+  outputs: 'in forEach.until',
+  event: 'in wait.event.filter',
+};
+
+function noVariable(name: string, { variables, steps }: Scope, locals: Context['locals']): string {
+  if (name === 'steps') return "steps is not a value: write steps.<name>.output, or steps['<name>'].output";
+  const place = Object.hasOwn(elsewhere, name) ? elsewhere[name] : undefined;
+  if (place !== undefined) return `${name} is known ${place} only`;
+  if (steps.get(name)) return `there is no variable ${name}: the output of the step is ${spelled(name)}`;
+  const known = [...locals.keys(), ...variables.keys(), 'steps'];
+  return `there is no variable ${name}${meant(name, known) || choices(known)}`;
 }
 
 function field(object: Node, name: string): Node {
@@ -109,8 +127,12 @@ function field(object: Node, name: string): Node {
   if (type.kind !== 'any' && type.kind !== 'map')
     throw new ExpressionError(`${nounOf(type.kind)} has no field '${name}'`);
   const known = type.fields?.get(name);
-  if (!known && type.closed)
-    throw new ExpressionError(`there is no field '${name}'${choices(type.fields?.keys() ?? [])}`);
+  if (!known && type.closed) {
+    const fields = [...(type.fields?.keys() ?? [])];
+    throw new ExpressionError(
+      type.absent?.get(name) ?? `there is no field '${name}'${meant(name, fields) || choices(fields)}`,
+    );
+  }
   return { type: known ?? anyType, run: (frame) => fieldOf(object.run(frame), name) };
 }
 
@@ -209,9 +231,14 @@ function list(elements: Node[]): Node {
 function map(entries: [Node, Node][]): Node {
   for (const [key] of entries) expectKind(key.type, ['string'], 'a key of {…}');
   return {
-    type: { kind: 'map' },
+    type: typeOfEntries(entries),
     run: (frame) => Object.fromEntries(entries.map(([key, value]) => [keyText(key.run(frame)), value.run(frame)])),
   };
+}
+
+function typeOfEntries(entries: [Node, Node][]): Type {
+  const fields = entries.flatMap(([key, { type }]) => (key.text === undefined ? [] : [[key.text, type] as const]));
+  return fields.length < entries.length ? { kind: 'map' } : { kind: 'map', fields: new Map(fields), closed: true };
 }
 
 function keyText(key: Json): string {

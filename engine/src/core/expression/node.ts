@@ -4,17 +4,25 @@ import { ExpressionError } from './errors.ts';
 import type { Kind, Type } from './types.ts';
 import { nounOf, shown, type Budget, type Json } from './values.ts';
 
+/** A step as an expression sees it: what it gives, or why nothing of it is there by then and how to mend that. */
+export type StepView = { output: Type } | { missing: string };
+
 /** The names that an expression may use. */
 export interface Scope {
   variables: ReadonlyMap<string, Type>;
-  /** The steps whose outputs are there by then, and all others with why theirs isn't. */
-  steps: ReadonlyMap<string, { output: Type } | { missing: string }>;
+  /** `keys`: those to choose from. */
+  steps: Pick<ReadonlyMap<string, StepView>, 'get' | 'keys'>;
+  /** Gathers what is used: `input`, `steps.draft`. */
+  uses?: Set<string>;
 }
+
+/** What expressions may ask of a step. */
+export type StepField = 'output' | 'failure' | 'phase';
 
 /** The values behind the names. */
 export interface Values {
   variable: (name: string) => Json;
-  output: (step: string) => Json;
+  step: (name: string, field: StepField) => Json;
 }
 
 export interface Expression {
@@ -34,6 +42,8 @@ export interface Frame {
 export interface Node {
   type: Type;
   run: (frame: Frame) => Json;
+  /** Of a text that is written out. */
+  text?: string;
 }
 
 /** Where a piece is being compiled. */

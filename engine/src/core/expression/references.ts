@@ -1,10 +1,18 @@
-// `steps.<name>.output`, resolved when the expression is compiled, so that a wrong name is found before a run starts.
+// `steps.<name>.output`, `.failure` and `.phase`, resolved when the expression is compiled, so that a wrong name is found before a run starts.
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { ExpressionError } from './errors.ts';
-import type { Context, Node, Scope } from './node.ts';
+import type { Context, Node, Scope, StepField } from './node.ts';
+import { meant } from './suggest.ts';
+import { failureType, stringType, type Type } from './types.ts';
 import { choices } from './values.ts';
 
-/** The node for a step's output; undefined if the expression isn't about a step. */
+const fieldTypes: Record<StepField, (output: Type) => Type> = {
+  output: (output) => output,
+  failure: () => failureType,
+  phase: () => stringType,
+};
+
+/** The node for a field of a step; undefined if the expression isn't about a step. */
 export function stepReference(ast: ASTNode & { op: '.' | '[]' }, { scope, locals }: Context): Node | undefined {
   if (locals.has('steps')) return undefined;
   const bare = stepName(ast);
@@ -15,8 +23,14 @@ export function stepReference(ast: ASTNode & { op: '.' | '[]' }, { scope, locals
   const { name, step } = knownStep(written, scope);
   if ('missing' in step) throw new ExpressionError(step.missing);
   const field = fieldName(ast);
-  if (field !== 'output') throw new ExpressionError(`a step has no field '${field ?? '…'}'; there is: output`);
-  return { type: step.output, run: (frame) => frame.values.output(name) };
+  if (field === undefined || !isStepField(field))
+    throw new ExpressionError(`a step has no field '${field ?? '…'}'${choices(Object.keys(fieldTypes))}`);
+  scope.uses?.add(`steps.${name}`);
+  return { type: fieldTypes[field](step.output), run: (frame) => frame.values.step(name, field) };
+}
+
+function isStepField(name: string): name is StepField {
+  return Object.hasOwn(fieldTypes, name);
 }
 
 /** The name in `steps.a` or `steps['a']`. */
@@ -33,17 +47,20 @@ function fieldName({ args: [, key] }: ASTNode & { op: '.' | '[]' }): string | un
 
 /** CEL reads a dash as minus, so steps.fact_check stands for the step fact-check; no step's name has an underscore. */
 function knownStep(written: string, scope: Scope) {
-  const name = scope.steps.has(written) ? written : written.replaceAll('_', '-');
-  const step = scope.steps.get(name);
-  if (step) return { name, step };
+  for (const name of [written, written.replaceAll('_', '-')]) {
+    const step = scope.steps.get(name);
+    if (step) return { name, step };
+  }
   throw new ExpressionError(`there is no step ${written}${hint(written, scope)}`);
 }
 
 function hint(written: string, { steps }: Scope): string {
   const dashed = [...steps.keys()].find((name) => name.startsWith(`${written}-`));
-  return dashed === undefined ? choices(steps.keys()) : `; a name with dashes is written ${spelled(dashed)}`;
+  if (dashed !== undefined) return `; a name with dashes is written ${spelled(dashed)}`;
+  return meant(written, steps.keys()) || choices(steps.keys());
 }
 
-function spelled(name: string): string {
+/** How an expression names the output of a step. */
+export function spelled(name: string): string {
   return name.includes('-') ? `steps['${name}'].output` : `steps.${name}.output`;
 }

@@ -10,7 +10,7 @@ const scope: Scope = { variables: new Map([['input', anyType]]), steps: new Map(
 const fail = (path: string, message: string): never => {
   throw new Error(`${path}: ${message}`);
 };
-const values = (input: Json) => ({ variable: () => input, output: () => null });
+const values = (input: Json) => ({ variable: () => input, step: () => null });
 const render = (template: unknown, input: Json): Json =>
   compileTemplate(template, 'field', scope, fail).evaluate(values(input));
 

@@ -3,7 +3,7 @@ import { compileExpression } from './compile.ts';
 import { ExpressionError } from './errors.ts';
 import type { Scope, Values } from './node.ts';
 import { scan, type Part } from './scan.ts';
-import { anyType, isRecord, stringType, type Type } from './types.ts';
+import { anyType, closedMap, commonTypeOf, isRecord, stringType, type Type } from './types.ts';
 import { kindOf, type Json } from './values.ts';
 
 /** An expression failed on the values that it met; `path` is the field that holds it. */
@@ -24,6 +24,8 @@ export interface Template {
 
 /** Like {@link Template}, but the result is always a text: other values become JSON. */
 export interface TextTemplate {
+  /** Of the value before it becomes a text. */
+  type: Type;
   evaluate: (values: Values) => string;
 }
 
@@ -46,7 +48,10 @@ export function compileTemplate(value: unknown, path: string, scope: Scope, repo
   if (typeof value === 'string') return textOrValue(value, path, scope, report);
   if (Array.isArray(value)) {
     const parts = value.map((element, i) => inside(element, `${path}[${i}]`));
-    return { type: { kind: 'list' }, evaluate: (values) => parts.map((part) => part.evaluate(values)) };
+    return {
+      type: { kind: 'list', element: commonTypeOf(parts.map(({ type }) => type)) },
+      evaluate: (values) => parts.map((part) => part.evaluate(values)),
+    };
   }
   if (!isRecord(value)) {
     const constant = (value ?? null) as Json;
@@ -54,14 +59,14 @@ export function compileTemplate(value: unknown, path: string, scope: Scope, repo
   }
   const fields = Object.entries(value).map(([name, one]) => [name, inside(one, `${path}.${name}`)] as const);
   return {
-    type: { kind: 'map' },
+    type: closedMap(fields.map(([name, { type }]) => [name, type])),
     evaluate: (values) => Object.fromEntries(fields.map(([name, field]) => [name, field.evaluate(values)])),
   };
 }
 
 export function compileText(source: string, path: string, scope: Scope, report: Report): TextTemplate {
   const template = textOrValue(source, path, scope, report);
-  return { evaluate: (values) => at(path, () => asText(template.evaluate(values))) };
+  return { type: template.type, evaluate: (values) => at(path, () => asText(template.evaluate(values))) };
 }
 
 function textOrValue(source: string, path: string, scope: Scope, report: Report): Template {

@@ -90,7 +90,7 @@ export function elementAt(list: Json[], index: Json): Json {
 export function choices(names: Iterable<string>): string {
   const all = [...names];
   if (all.length === 0) return '';
-  return `; there are: ${all.slice(0, 12).join(', ')}${all.length > 12 ? ', …' : ''}`;
+  return `; there ${all.length === 1 ? 'is' : 'are'}: ${all.slice(0, 12).join(', ')}${all.length > 12 ? ', …' : ''}`;
 }
 
 /** A value in a message: short, on one line. */
