@@ -10,6 +10,7 @@ export {
 } from './blobs/blobs.ts';
 export { openFolder } from './blobs/folder.ts';
 export { ObjectMissingError, type ObjectEntry, type ObjectStore } from './blobs/objects.ts';
+export { collectBlobs, withBlobs, type OffloadOptions } from './blobs/offload.ts';
 export { openS3 } from './blobs/s3.ts';
 export type { S3Credentials, S3Options } from './blobs/s3-client.ts';
 export * from './errors.ts';

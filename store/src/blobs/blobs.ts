@@ -82,7 +82,8 @@ async function read(objects: ObjectStore, owner: string, ref: BlobRef): Promise<
 
 async function* list(objects: ObjectStore, only?: string): AsyncIterable<StoredBlob> {
   for await (const { name, bytes } of objects.list(only === undefined ? FOLDER : folderOf(only))) {
-    const [, owner, day, sha256] = NAME.exec(name) ?? [];
+    const [, folder = '', day, sha256] = NAME.exec(name) ?? [];
+    const owner = ownerOf(folder);
     if (owner !== undefined && day !== undefined && sha256 !== undefined) yield { owner, ref: { sha256, bytes, day } };
   }
 }
@@ -92,8 +93,25 @@ function nameOf(owner: string, { day, sha256 }: BlobRef): string {
 }
 
 function folderOf(owner: string): string {
-  if (owner.includes('/')) throw new RangeError(`"${owner}" cannot own blobs: it has a slash`);
-  return checkName(`${FOLDER}/${owner}`);
+  return checkName(`${FOLDER}/${encode(owner)}`);
+}
+
+/** A folder's name for any owner; a UID stays as it is. */
+function encode(owner: string): string {
+  const hex = (character: string): string => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+  return encodeURIComponent(owner)
+    .replace(/[!'()*~]|^\./g, hex)
+    .replaceAll('%', '=');
+}
+
+/** Nothing for a folder that was not named by `encode`. */
+function ownerOf(folder: string): string | undefined {
+  try {
+    const owner = decodeURIComponent(folder.replaceAll('=', '%'));
+    return encode(owner) === folder && folder !== '' ? owner : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function sha256(bytes: Uint8Array): string {
