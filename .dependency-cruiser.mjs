@@ -1,4 +1,4 @@
-// Imports run one way: crds <- store <- engine, gateway; crds <- agent-runtime; all of these <- operator <- cli.
+// Imports run one way: crds <- store <- engine, gateway; engine <- server; crds <- agent-runtime; all of these <- operator <- cli.
 const part = (name) => `^${name}/`;
 const only = (name, allowed, comment) => ({
   name: `${name}-imports`,
@@ -6,7 +6,7 @@ const only = (name, allowed, comment) => ({
   severity: 'error',
   from: { path: part(name) },
   to: {
-    path: '^(crds|store|engine|gateway|agent-runtime|operator|cli|test|scripts)/',
+    path: '^(crds|store|engine|gateway|server|agent-runtime|operator|cli|test|scripts)/',
     pathNot: `^(${[name, ...allowed].join('|')})/`,
   },
 });
@@ -19,9 +19,10 @@ export default {
     only('store', ['crds'], 'store knows the kinds alone'),
     only('engine', ['crds', 'store'], 'engine reaches the world through the store'),
     only('gateway', ['crds', 'store'], 'gateway must scale without the engine'),
+    only('server', ['crds', 'store', 'engine'], 'server must scale without the operator'),
     only('agent-runtime', ['crds'], 'an agent pod carries no control-plane code'),
     only('operator', ['crds', 'store', 'engine'], 'operator feeds runs to the engine through the store'),
-    only('cli', ['crds', 'store', 'engine', 'gateway', 'agent-runtime', 'operator'], 'cli wires the roles'),
+    only('cli', ['crds', 'store', 'engine', 'gateway', 'server', 'agent-runtime', 'operator'], 'cli wires the roles'),
     {
       name: 'crds-zod-alone',
       comment: 'whoever reads the kinds must not load more than zod',
@@ -43,8 +44,8 @@ export default {
       name: 'kinds-apart',
       comment: 'kind folders never import each other',
       severity: 'error',
-      from: { path: '^operator/src/(agent|run|workflow|model|gpu-pool)/' },
-      to: { path: '^operator/src/(agent|run|workflow|model|gpu-pool)/', pathNot: '^operator/src/$1/' },
+      from: { path: '^operator/src/(agent|run|workflow|model|gpu-pool|trigger)/' },
+      to: { path: '^operator/src/(agent|run|workflow|model|gpu-pool|trigger)/', pathNot: '^operator/src/$1/' },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     {
@@ -53,7 +54,7 @@ export default {
       severity: 'error',
       from: { path: '^([^/]+)/src/' },
       to: {
-        path: '^(crds|store|engine|gateway|agent-runtime|operator|cli)/src/',
+        path: '^(crds|store|engine|gateway|server|agent-runtime|operator|cli)/src/',
         pathNot: ['^$1/src/', '/src/(index|main)\\.ts$'],
       },
     },

@@ -47,12 +47,16 @@ const hmac = z
     prefix: z.string().max(32).optional().describe('What stands before the signature, such as sha256= of GitHub.'),
     timestampHeader: headerName
       .optional()
-      .describe('The header with the time of the request, in seconds since 1970. Requests of another time are refused.'),
+      .describe(
+        'The header with the time of the request, in seconds since 1970. Requests of another time are refused.',
+      ),
     tolerance: someTime.default('5m').describe('How far that time may be from now.'),
     signedText: z
       .string()
       .max(256)
-      .meta(rules({ message: 'the body must be signed: let $(body) be a part of it', rule: `self.contains('$(body)')` }))
+      .meta(
+        rules({ message: 'the body must be signed: let $(body) be a part of it', rule: `self.contains('$(body)')` }),
+      )
       .optional()
       .describe(
         'What is signed: $(body) is the body as it was sent, $(timestamp) the value of timestampHeader. Absent: $(body), or $(timestamp).$(body) with a timestampHeader.',
