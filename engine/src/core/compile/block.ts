@@ -114,10 +114,7 @@ function compileRepeat(
 ) {
   if (until === undefined) {
     if (step.repeat?.onMax !== undefined)
-      report(
-        `${path}.repeat.onMax`,
-        'has a meaning only with until: without it the step ends after max rounds; remove onMax',
-      );
+      report(`${path}.repeat.onMax`, 'says what happens when until stays false: set until, or remove onMax');
     return { max, onMax };
   }
   const scope = scopeAt(outline, steps ? endOf(steps) : { list, index }, variables);

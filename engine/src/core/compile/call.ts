@@ -3,7 +3,7 @@ import type { Step } from '@kadre/crds';
 import type { Scope } from '../expression/node.ts';
 import { meant } from '../expression/suggest.ts';
 import { compileTemplate, type Report } from '../expression/template.ts';
-import { anyType, isRecord, nullType, typeOfSchema, type Type } from '../expression/types.ts';
+import { anyType, isRecord, typeOfSchema, type Type } from '../expression/types.ts';
 import { choices, nounOf } from '../expression/values.ts';
 import type { Action } from '../plan.ts';
 import type { Callees } from './callee.ts';
@@ -21,14 +21,8 @@ export function compileCall(
   const template =
     input === undefined ? undefined : compileTemplate(input, `${path}.input`, { ...scope, uses }, report);
   // A literal is held against the schema itself, which says more.
-  if (callee?.inputSchema && (input === undefined || uses.size > 0))
-    reportMisfits(
-      template?.type ?? nullType,
-      callee.inputSchema,
-      input === undefined ? path : `${path}.input`,
-      name,
-      report,
-    );
+  if (callee?.inputSchema && template && uses.size > 0)
+    reportMisfits(template.type, callee.inputSchema, `${path}.input`, name, report);
   const action: Action = { kind: 'workflow', name, ...(template && { input: template }) };
   return { action, output: callee?.output ?? anyType };
 }
@@ -38,8 +32,7 @@ function reportMisfits(type: Type, schema: unknown, path: string, callee: string
   const wanted = typeOfSchema(schema);
   if (!isRecord(schema) || type.kind === 'any' || wanted.kind === 'any') return;
   if (type.kind !== wanted.kind) {
-    const found = type === nullType ? 'nothing: set input' : nounOf(type.kind);
-    report(path, `the workflow ${callee} takes ${nounOf(wanted.kind)} here, not ${found}`);
+    report(path, `the Workflow ${callee} takes ${nounOf(wanted.kind)} here, not ${nounOf(type.kind)}`);
     return;
   }
   if (type.kind === 'list' && type.element) reportMisfits(type.element, schema.items, path, callee, report);
@@ -59,11 +52,11 @@ function reportFields(
   const required = Array.isArray(schema.required) ? schema.required : [];
   for (const name of required)
     if (closed && typeof name === 'string' && !fields.has(name))
-      report(path, `the workflow ${callee} takes a field ${name} here: add it`);
+      report(path, `the Workflow ${callee} takes a field ${name} here: add it`);
   const properties = isRecord(schema.properties) ? schema.properties : {};
   for (const [name, field] of fields) {
     if (Object.hasOwn(properties, name)) reportMisfits(field, properties[name], `${path}.${name}`, callee, report);
     else if (wanted.closed && closed)
-      report(`${path}.${name}`, `the workflow ${callee} takes no field ${name}${meant(name, known) || choices(known)}`);
+      report(`${path}.${name}`, `the Workflow ${callee} takes no field ${name}${meant(name, known) || choices(known)}`);
   }
 }

@@ -13,9 +13,9 @@ export interface Condition {
 
 export function compileCondition(text: string, path: string, scope: Scope, report: Report): Condition {
   const uses = new Set<string>();
-  let sound = true;
+  const mistakes: string[] = [];
   const template = compileTemplate(text, path, { ...scope, uses }, (at, message) => {
-    sound = false;
+    mistakes.push(message);
     report(at, message);
   });
   const { kind } = template.type;
@@ -23,7 +23,7 @@ export function compileCondition(text: string, path: string, scope: Scope, repor
     report(path, 'takes an expression that is true or false, such as $(input.n > 3)');
     return { template, uses };
   }
-  const constant = sound && uses.size === 0 ? constantOf(template) : undefined;
+  const constant = mistakes.length === 0 && uses.size === 0 ? constantOf(template) : undefined;
   return { template, uses, ...(constant !== undefined && { constant }) };
 }
 

@@ -42,8 +42,8 @@ export interface Outline {
   sites: ReadonlyMap<string, Site>;
 }
 
-/** Words in the ids of steps, and in paths. */
-const RESERVED = ['fallback', 'finally'];
+/** Words in the ids of steps. */
+export const reservedStepNames: readonly string[] = ['fallback', 'finally'];
 
 export function outlineOf(spec: WorkflowSpec, problems: Problems): Outline {
   const sites = new Map<string, Site>();
@@ -83,7 +83,8 @@ function register(site: Site, sites: Map<string, Site>): void {
   const report = (message: string) => site.problems.report(`${site.path}.name`, message);
   const other = sites.get(name);
   if (other) report(`there is another step ${name} (${other.path}): names are unique in the whole workflow`);
-  else if (RESERVED.includes(name)) report(`${name} has a meaning in the ids of steps already: choose another name`);
+  else if (reservedStepNames.includes(name))
+    report(`${name} is the name of a place in a workflow: choose another name`);
   if (!other) sites.set(name, site);
 }
 

@@ -2,7 +2,7 @@
 // inside others are seen only through the output of what is around them. Each refusal says how to mend it.
 import type { Scope, StepView } from '../expression/node.ts';
 import { spelled } from '../expression/references.ts';
-import { nullable, type Type } from '../expression/types.ts';
+import { nullable, nullType, type Type } from '../expression/types.ts';
 import { isBefore } from './order.ts';
 import { holderOf, isOver, memberAround, upwards, whereIs, type Outline, type Position, type Site } from './outline.ts';
 
@@ -29,10 +29,16 @@ function visible(from: Position): string[] {
 function view(site: Site, from: Position): StepView {
   for (const position of upwards(from)) {
     if (position.list !== site.list) continue;
-    if (isOver(site, position)) return { output: position.uncertain ? nullable(site.output) : site.output };
+    if (isOver(site, position)) return { output: outputAt(site, position) };
     return { missing: whyNotYet(site, position, from) };
   }
   return { missing: whyHidden(site, from) };
+}
+
+function outputAt({ output, list }: Site, { uncertain }: Position): Type {
+  // Had it succeeded, the race would be over.
+  if (list.kind === 'race') return nullType;
+  return uncertain ? nullable(output) : output;
 }
 
 /** Of a step of the same list, or of one around it. */
@@ -48,6 +54,10 @@ function whyNotYet({ step, list, index }: Site, position: Position, from: Positi
   if (isBefore(list.order, index, position.index))
     return `the output of ${name} isn't there yet when ${own} starts, because ${name} comes after ${own}: move ${name} above ${own}`;
   return `the output of ${name} isn't there yet when ${own} starts: add ${name} to ${position === from ? 'its needs' : `the needs of ${own}`}`;
+}
+
+function isLast({ list, index }: Site): boolean {
+  return index === list.sites.length - 1;
 }
 
 /** The list directly inside the step of `position` in which `from` is. */
@@ -72,7 +82,7 @@ function whyHidden(site: Site, from: Position): string {
       return `${where}, whose steps are not seen from here: only ${name} as a whole will have an output`;
     const direct = holderOf(site.list);
     const gives =
-      direct === member && member.step.output === undefined && site.list.kind === 'group'
+      direct === member && member.step.output === undefined && site.list.kind === 'group' && !isLast(site)
         ? `, and give ${name} an output such as $(${spelled(site.step.name)})`
         : '';
     const wait = isOver(member, position) ? '' : ` once ${name} is over (see needs)`;
