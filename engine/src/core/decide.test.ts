@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { ask, fail, noUsage, ok, Simulation } from '../testing/simulation.ts';
-import { settle } from './decide.ts';
+import { settle } from './settle.ts';
 import { project } from './project.ts';
 
 describe('steps', () => {

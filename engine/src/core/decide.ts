@@ -1,253 +1,449 @@
 // What a run needs next. Looks only at what can move: steps that wait for others or are over cost nothing.
 import type { Failure } from '@kadre/crds';
-import type { UsageTotal } from '@kadre/store';
-import type { EngineEvent, Outcome, Route } from './events.ts';
-import { checkSize, TemplateError } from './expression/template.ts';
-import { ExpressionError } from './expression/errors.ts';
+import type { CachedOutput } from '@kadre/store';
+import type { EngineEvent, Route } from './events.ts';
 import type { Json } from './expression/values.ts';
-import type { PlannedStep, RetryPolicy } from './plan.ts';
+import { firstAttempt, placeOf, SOLE } from './ids.ts';
+import type { Plan } from './plan.ts';
+import { attemptTo, failed, isDoomed, isTrue, MAX_OUTPUT_BYTES, noUsage, succeeded } from './settle.ts';
+import { aroundStep, itemsOf, valuesAt, withinUnit } from './sight.ts';
 import {
   isOver,
-  itemsOf,
-  SOLE,
-  unitId,
-  valuesFor,
-  type Attempt,
+  newUnit,
+  type Fan,
+  type Frame,
   type RunState,
+  type Scope,
   type StepState,
+  type Timer,
   type Unit,
 } from './state.ts';
-import { evaluateTask, type Work } from './task.ts';
+import { bounded, workOf } from './work.ts';
 
 export interface Decision {
   /** To be recorded, in this order, before anything is done about them. */
   events: EngineEvent[];
   /** When to decide again if nothing happens before; Infinity: never. */
   wakeAt: number;
+  /** Keys whose recorded outputs must be looked up before their steps can start. */
+  lookups: string[];
 }
 
-/** Says how an attempt may be carried out now, or undefined if it must wait for its turn. */
-export type Admit = (step: PlannedStep, id: string, attempt: number) => Route | undefined;
+/** What the core must be told from outside. */
+export interface Surroundings {
+  /** How an attempt may be carried out now, or undefined if it must wait for its turn. */
+  admit: (unit: Unit, attempt: number) => Route | undefined;
+  /** What is wrong with the input of a called workflow. */
+  inputProblem: (plan: Plan, input: Json) => string | undefined;
+  /** Name of the Approval for an attempt. */
+  approvalName: (id: string, attempt: number) => string;
+  /** The key of a step's output in the cache of its namespace. */
+  cacheKey: (parts: readonly string[]) => string;
+  /** What was found under a key: null if nothing; undefined if nobody has looked yet. */
+  cached: (key: string) => CachedOutput | null | undefined;
+}
 
-/** The most that all outputs of a run, or its result, may come to as JSON. They are held in memory while it runs. */
-const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
+/** How deep workflows may call each other. */
+const MAX_DEPTH = 16;
+/** For how many elements at once the cache is asked. */
+const LOOK_AHEAD = 256;
 
-const noUsage: UsageTotal = { inputTokens: 0, outputTokens: 0, costNanoUsd: 0, unpricedCalls: 0 };
+/** Deciding until nothing is left is the caller's loop: apply the events, then ask again, until there are none. */
+export function decide(state: RunState, now: number, surroundings: Surroundings): Decision {
+  const nothing: Decision = { events: [], wakeAt: Infinity, lookups: [] };
+  if (isOver(state)) return nothing;
+  if (state.startedAt === undefined) return { ...nothing, events: beginning(state, now) };
+  const ends = [...state.ended].flatMap((scope) => endOf(state, scope, now));
+  if (ends.length > 0) return { ...nothing, events: ends };
+  const limit = reachedLimit(state);
+  if (limit) return { ...nothing, events: [{ at: now, type: 'LimitReached', data: { failure: limit } }] };
+  return new Round(state, now, surroundings).decide();
+}
 
-/** Decides until nothing is left is the caller's loop: apply the events, then ask again, until there are none. */
-export function decide(state: RunState, now: number, admit: Admit): Decision {
-  if (isOver(state)) return { events: [], wakeAt: Infinity };
-  if (state.phase === 'Pending') return { events: [{ at: now, type: 'RunStarted', data: {} }], wakeAt: Infinity };
-  const end = runEnd(state, now);
-  if (end) return { events: [end], wakeAt: Infinity };
-  const events: EngineEvent[] = [];
-  let wakeAt = state.deadlines.visitDue(now, ({ id, attempt }) => {
-    const active = state.active.get(id);
-    if (active?.attempt === attempt && !active.stopping)
-      events.push({ at: now, type: 'StepStopping', data: { step: id, attempt, failure: timedOut } });
-    return true;
-  });
-  if (state.ending) return { events, wakeAt };
-  for (const index of state.frontier) {
-    const step = new StepDecision(state, index, now, admit);
-    wakeAt = Math.min(wakeAt, step.decide());
-    events.push(...step.events);
+function beginning(state: RunState, now: number): EngineEvent[] {
+  if (state.rejection) return [{ at: now, type: 'RunFailed', data: { failure: state.rejection } }];
+  if (state.cancelled) return [{ at: now, type: 'RunCancelled', data: { failure: state.cancelled } }];
+  return state.suspended ? [] : [{ at: now, type: 'RunStarted', data: {} }];
+}
+
+/** Nothing is left to do in the scope. */
+function endOf(state: RunState, scope: Scope, now: number): EngineEvent[] {
+  const { kind, frame, unit } = scope;
+  if (kind === 'main' && frame.plan.finally && !frame.finally)
+    return [{ at: now, type: 'FinallyStarted', data: { step: frame.unit?.id ?? '' } }];
+  if (kind === 'main' || kind === 'finally')
+    return [frame.unit ? callEnd(state, frame, frame.unit, now) : runEnd(state, now)];
+  return unit ? [insideEnd(state, scope, unit, now)] : [];
+}
+
+function insideEnd(state: RunState, scope: Scope, unit: Unit, now: number): EngineEvent {
+  const { attempt } = unit;
+  const { ending, kind } = scope;
+  if (ending?.kind === 'stopped' || isDoomed(unit)) return stopped(state, unit, now);
+  if (ending?.kind === 'failed') return failed(state, unit, attempt, ending.failure, now);
+  if (kind === 'race' && ending?.kind !== 'won') {
+    const none: Failure = { reason: 'AgentFailed', message: 'no step of the race was run' };
+    return failed(state, unit, attempt, scope.lost ?? none, now);
   }
-  return { events, wakeAt };
+  const { action, path } = unit.step.plan;
+  if (action.kind !== 'steps' || !action.output || kind === 'fallback')
+    return succeeded(state, unit, attempt, { bytes: 0 }, now);
+  const template = action.output;
+  const output = attemptTo(() =>
+    bounded(template, `${path}.output`, valuesAt(state, { scope, unit }), MAX_OUTPUT_BYTES),
+  );
+  if ('failure' in output) return failed(state, unit, attempt, output.failure, now, { final: true });
+  return succeeded(state, unit, attempt, { output: output.value, bytes: sizeOf(output.value) }, now);
 }
 
-const timedOut: Failure = { reason: 'TimedOut', message: "the attempt took longer than the step's timeout" };
-
-/**
- * The event for the end of an attempt; undefined if the attempt is over already, so that whoever reports twice, or too
- * late, changes nothing.
- */
-export function settle(
-  state: RunState,
-  id: string,
-  attempt: number,
-  outcome: Outcome,
-  usage: UsageTotal,
-  now: number,
-): EngineEvent | undefined {
-  const active = state.active.get(id);
-  if (active?.attempt !== attempt || isOver(state)) return undefined;
-  const ref = { step: id, attempt, usage };
-  if (active.stopping) return failed(state, active, active.stopping, usage, now);
-  if (outcome === 'stopped') {
-    // Nobody asked for that: the agent's side gave the task up.
-    if (!state.ending)
-      return failed(
-        state,
-        active,
-        { reason: 'AgentFailed', message: 'the task was cancelled at the agent' },
-        usage,
-        now,
-      );
-    return { at: now, type: 'StepCancelled', data: ref };
-  }
-  if ('failure' in outcome) return failed(state, active, outcome.failure, usage, now);
-  if (state.outputBytes + outcome.bytes > MAX_OUTPUT_BYTES) {
-    const message = `the outputs of the run come to more than ${MAX_OUTPUT_BYTES} bytes: let steps answer more briefly`;
-    return failed(state, active, { reason: 'InvalidOutput', message }, usage, now, false);
-  }
-  return { at: now, type: 'StepSucceeded', data: { ...ref, output: outcome.output, bytes: outcome.bytes } };
+/** What was inside has been stopped: because its time was up, or because what is around it ends. */
+function stopped(state: RunState, unit: Unit, now: number): EngineEvent {
+  const { id, attempt, stopping } = unit;
+  if (stopping && !isDoomed(unit)) return failed(state, unit, attempt, stopping, now);
+  return { at: now, type: 'StepCancelled', data: { step: id, attempt, usage: noUsage } };
 }
 
-function failed(
-  state: RunState,
-  { id, step, attempt }: Attempt,
-  failure: Failure,
-  usage: UsageTotal,
-  now: number,
-  again = true,
-): EngineEvent {
-  const policy = state.plan.steps[step]?.retry;
-  const retry = again && !state.ending && policy && mayRetry(policy, failure, attempt);
-  const wait = policy ? Math.min(policy.max, policy.initial * policy.factor ** (attempt - 1)) : 0;
-  return {
-    at: now,
-    type: 'StepFailed',
-    data: { step: id, attempt, failure, usage, ...(retry && { retryAt: now + wait }) },
-  };
+function callEnd(state: RunState, frame: Frame, unit: Unit, now: number): EngineEvent {
+  const { attempt } = unit;
+  const end = frameEnd(state, frame);
+  if ('output' in end)
+    return succeeded(state, unit, attempt, { ...end, bytes: frame.plan.output ? sizeOf(end.output) : 0 }, now);
+  return frame.main.ending?.kind === 'stopped' || isDoomed(unit)
+    ? stopped(state, unit, now)
+    : failed(state, unit, attempt, end.failure, now);
 }
 
-function mayRetry(policy: RetryPolicy, { reason }: Failure, attempt: number): boolean {
-  return attempt <= policy.limit && (policy.reasons?.has(reason) ?? true);
+function runEnd(state: RunState, now: number): EngineEvent {
+  const end = frameEnd(state, state.frame);
+  if (state.cancelled && state.frame.main.ending?.kind !== 'failed')
+    return { at: now, type: 'RunCancelled', data: { failure: state.cancelled } };
+  if ('output' in end) return { at: now, type: 'RunSucceeded', data: end };
+  return { at: now, type: 'RunFailed', data: end };
 }
 
-/** What an attempt at work is doing; the same each time it is asked. */
-export function workOf(state: RunState, { step, unit }: Pick<Attempt, 'step' | 'unit'>): Work {
-  const planned = state.plan.steps[step];
-  if (!planned) throw new Error(`there is no step ${step}`);
-  return evaluateTask(planned.task, valuesFor(state, planned, unit));
+function frameEnd(state: RunState, frame: Frame): { output: Json } | { failure: Failure } {
+  const { main, plan } = frame;
+  for (const scope of [main, frame.finally])
+    if (scope?.ending && scope.ending.kind !== 'won') return { failure: scope.ending.failure };
+  const template = plan.output;
+  if (!template) return { output: main.steps.at(-1)?.output ?? null };
+  const output = attemptTo(() => bounded(template, 'output', valuesAt(state, { scope: main }), MAX_OUTPUT_BYTES));
+  return 'failure' in output ? output : { output: output.value };
 }
 
-function runEnd(state: RunState, now: number): EngineEvent | undefined {
-  if (state.rejection) return { at: now, type: 'RunFailed', data: { failure: state.rejection } };
-  if (state.ending) {
-    const { cancelled, failure } = state.ending;
-    if (state.active.size > 0) return undefined;
-    return { at: now, type: cancelled ? 'RunCancelled' : 'RunFailed', data: { failure } };
-  }
-  if (state.over.length < state.steps.length) return undefined;
-  const output = attemptTo(() => runOutput(state));
-  if ('failure' in output) return { at: now, type: 'RunFailed', data: output };
-  return { at: now, type: 'RunSucceeded', data: { output: output.value } };
+function reachedLimit({ limits, usage, frame }: RunState): Failure | undefined {
+  if (frame.main.ending || frame.finally) return undefined;
+  const { costNanoUsd = Infinity, tokens = Infinity } = limits;
+  const used = usage.inputTokens + usage.outputTokens;
+  if (usage.costNanoUsd > costNanoUsd)
+    return limitExceeded(`the model calls of the run cost more than ${costNanoUsd / 1e9} USD: see limits.costUsd`);
+  return used > tokens ? limitExceeded(`the run used more than ${tokens} tokens: see limits.tokens`) : undefined;
 }
 
-function runOutput({ plan, steps, ...state }: RunState): Json {
-  if (!plan.output) return steps.at(-1)?.output ?? null;
-  const value = plan.output.evaluate(valuesFor({ ...state, plan, steps }));
-  try {
-    checkSize(value, MAX_OUTPUT_BYTES);
-  } catch (error) {
-    throw error instanceof ExpressionError ? new TemplateError('output', error) : error;
-  }
-  return value;
+function limitExceeded(message: string): Failure {
+  return { reason: 'LimitExceeded', message };
 }
 
-/** The value, or what an expression has to complain about. */
-function attemptTo<T>(evaluate: () => T): { value: T } | { failure: Failure } {
-  try {
-    return { value: evaluate() };
-  } catch (error) {
-    if (!(error instanceof TemplateError)) throw error;
-    return { failure: { reason: 'InvalidExpression', message: error.message } };
-  }
+function sizeOf(output: Json): number {
+  return JSON.stringify(output).length;
 }
 
-/** What one step of the frontier needs. */
-class StepDecision {
-  readonly events: EngineEvent[] = [];
+/** One look at all that can move. */
+class Round {
   readonly #state: RunState;
-  readonly #step: PlannedStep;
-  readonly #known: StepState;
   readonly #now: number;
-  readonly #admit: Admit;
+  readonly #around: Surroundings;
+  readonly #events: EngineEvent[] = [];
+  readonly #lookups: string[] = [];
+  /** How many attempts have begun in this round. */
+  #started = 0;
+  /** Only what costs nothing is started. */
+  #free = false;
 
-  constructor(state: RunState, index: number, now: number, admit: Admit) {
-    const [step, known] = [state.plan.steps[index], state.steps[index]];
-    if (!step || !known) throw new Error(`there is no step ${index}`);
+  constructor(state: RunState, now: number, around: Surroundings) {
     this.#state = state;
-    this.#step = step;
-    this.#known = known;
     this.#now = now;
-    this.#admit = admit;
+    this.#around = around;
   }
 
-  /** Returns when to look again. */
-  decide(): number {
-    const { phase, failure } = this.#known;
-    if (failure || (phase === 'Pending' && !this.#begins())) return Infinity;
-    const wakeAt = this.#retryDue();
-    if (this.#known.fan) this.#startElements();
-    else if (phase === 'Pending') this.#start(SOLE, 1);
-    return wakeAt;
+  decide(): Decision {
+    const { timers, suspended, ready } = this.#state;
+    const wakeAt = timers.visitDue(this.#now, (timer) => this.#ring(timer));
+    if (!suspended && !ready.empty) {
+      // What is known already goes first, so that no agent is asked in a race that is won.
+      for (this.#free = true; ; this.#free = false) {
+        this.#goOn();
+        if (!this.#free || this.#events.length > 0) break;
+      }
+    }
+    return { events: this.#events, wakeAt, lookups: this.#lookups };
   }
 
-  /** Whether a pending step goes on to start: it does if it isn't skipped and isn't a forEach, which must fan out first. */
-  #begins(): boolean {
-    const { when, forEach } = this.#step;
-    const values = valuesFor(this.#state, this.#step);
-    const condition = when ? this.#try(() => isTrue(when.evaluate(values), this.#step)) : true;
-    if (condition === undefined) return false;
-    if (!condition) this.#record({ at: this.#now, type: 'StepSkipped', data: { step: this.#step.name } });
-    if (!condition || !forEach) return condition;
-    const items = this.#try(() => itemsOf(this.#state, this.#step));
-    if (items)
-      this.#record({ at: this.#now, type: 'StepFannedOut', data: { step: this.#step.name, count: items.length } });
-    return false;
-  }
-
-  #retryDue(): number {
-    return this.#known.retries.visitDue(this.#now, ({ at, unit }) => {
-      const waiting = this.#known.units.get(unit);
-      return waiting?.retryAt === at ? this.#startAgain(unit, waiting) : true;
-    });
-  }
-
-  #startAgain(unit: number, { attempt }: Unit): boolean {
-    return this.#start(unit, attempt + 1);
-  }
-
-  #startElements(): void {
-    const { fan, units } = this.#known;
-    if (!fan) return;
-    const parallelism = this.#step.forEach?.parallelism ?? Infinity;
-    const last = Math.min(fan.items.length, fan.next + parallelism - units.size);
-    for (let unit = fan.next; unit < last; unit++) if (!this.#start(unit, 1)) return;
-  }
-
-  /** False if it must wait for its turn, or failed. */
-  #start(unit: number, attempt: number): boolean {
-    const id = unitId(this.#step, unit);
-    const route = this.#admit(this.#step, id, attempt);
-    if (!route) return false;
-    const work = this.#try(() => workOf(this.#state, { step: this.#step.index, unit }), id);
-    if (!work) return false;
-    this.#record({ at: this.#now, type: 'StepStarted', data: { step: id, attempt, route } });
+  #record(event: EngineEvent): true {
+    this.#events.push(event);
     return true;
+  }
+
+  /** Always true: the other timers want to ring, too. */
+  #ring({ kind, id, attempt }: Timer): true {
+    if (kind === 'run') {
+      const message = 'the run took longer than its limits.duration';
+      if (!this.#state.frame.main.ending && !this.#state.frame.finally)
+        this.#record({ at: this.#now, type: 'LimitReached', data: { failure: { reason: 'TimedOut', message } } });
+      return true;
+    }
+    const { step, index, round } = placeOf(id);
+    const unit = this.#state.steps.get(step)?.units.get(index);
+    if (unit?.attempt !== attempt || unit.round !== round) return true;
+    if (kind === 'retry') {
+      if (unit.phase === 'Waiting' && !this.#state.suspended) this.#begin(unit, attempt + 1);
+    } else if (kind === 'deadline') this.#stopLate(unit);
+    else this.#alarm(unit);
+    return true;
+  }
+
+  #stopLate(unit: Unit): void {
+    const { id, attempt } = unit;
+    const active = this.#state.active.get(id);
+    if (active ? active.stopping : (unit.stopping ?? !(unit.inside ?? unit.frame))) return;
+    const failure: Failure = { reason: 'TimedOut', message: "the attempt took longer than the step's timeout" };
+    this.#record({ at: this.#now, type: 'StepStopping', data: { step: id, attempt, failure } });
+  }
+
+  /** The end of a wait, or of the time for an approval. */
+  #alarm(unit: Unit): void {
+    const active = this.#state.active.get(unit.id);
+    if (!active || active.stopping || active.doomed) return;
+    const { action } = unit.step.plan;
+    if (action.kind !== 'approval') {
+      this.#record(succeeded(this.#state, unit, unit.attempt, { output: null, bytes: 4 }, this.#now));
+      return;
+    }
+    if (action.approval.onTimeout === 'approve') {
+      const output = { approved: true, answer: null, by: null, at: new Date(this.#now).toISOString() };
+      this.#record(
+        succeeded(
+          this.#state,
+          unit,
+          unit.attempt,
+          { output, bytes: sizeOf(output), source: { kind: 'approval' } },
+          this.#now,
+        ),
+      );
+      return;
+    }
+    const failure: Failure = { reason: 'ApprovalRejected', message: 'nobody decided in time' };
+    this.#record(failed(this.#state, unit, unit.attempt, failure, this.#now));
+  }
+
+  #goOn(): void {
+    for (const lane of this.#state.ready.lanes) {
+      for (const step of lane) if (!this.#continue(step)) break;
+    }
+  }
+
+  /** False if the lane must wait for its turn. */
+  #continue(step: StepState): boolean {
+    for (const unit of step.due) if (!this.#start(unit)) return false;
+    if (step.fan) return this.#continueFan(step, step.fan);
+    if (step.units.size > 0 || step.phase !== 'Pending') return true;
+    const condition = this.#condition(step);
+    if (condition === undefined) return true;
+    if (!condition) return this.#record({ at: this.#now, type: 'StepSkipped', data: { step: step.id } });
+    return step.plan.forEach ? this.#fanOut(step) : this.#start(newUnit(step, SOLE, this.#now));
+  }
+
+  /** Elements start in order: where one cannot, those after it wait. */
+  #continueFan(step: StepState, { next, items }: Fan): boolean {
+    const { parallelism = Infinity, until } = step.plan.forEach ?? {};
+    const last = Math.min(items.length, next + parallelism - step.units.size);
+    for (let index = next; index < last; index++) {
+      const before = this.#events.length;
+      if (!this.#start(newUnit(step, index, this.#now))) return false;
+      if (this.#events.length === before) {
+        if (!this.#free) this.#lookAhead(step, index + 1, last);
+        return true;
+      }
+      // What follows depends on how this one went.
+      const { type } = this.#events.at(-1) ?? {};
+      if (type === 'StepFailed' || (until && type === 'StepSucceeded')) return true;
+    }
+    return true;
+  }
+
+  /** Asks for what the cache has for the next elements, too. */
+  #lookAhead(step: StepState, from: number, end: number): void {
+    if (!step.plan.cache || this.#lookups.length === 0) return;
+    for (let index = from; index < Math.min(end, from + LOOK_AHEAD); index++)
+      this.#cached(newUnit(step, index, this.#now));
+  }
+
+  #condition(step: StepState): boolean | undefined {
+    const { when, path } = step.plan;
+    if (!when) return true;
+    return this.#try(newUnit(step, SOLE, this.#now), () => isTrue(this.#state, when, aroundStep(step), `${path}.when`));
+  }
+
+  #fanOut(step: StepState): boolean {
+    const items = this.#try(newUnit(step, SOLE, this.#now), () => itemsOf(this.#state, step));
+    return items
+      ? this.#record({ at: this.#now, type: 'StepFannedOut', data: { step: step.id, count: items.length } })
+      : true;
   }
 
   /** The value; or undefined, and the step has failed for good: the same expression on the same values fails again. */
-  #try<T>(evaluate: () => T, id = this.#step.name): T | undefined {
+  #try<T>(unit: Unit, evaluate: () => T): T | undefined {
     const result = attemptTo(evaluate);
     if ('value' in result) return result.value;
-    this.#record({
-      at: this.#now,
-      type: 'StepFailed',
-      data: { step: id, attempt: 0, failure: result.failure, usage: noUsage },
-    });
+    this.#fail(unit, result.failure);
     return undefined;
   }
 
-  #record(event: EngineEvent): void {
-    this.events.push(event);
+  #fail(unit: Unit, failure: Failure): boolean {
+    return this.#record(failed(this.#state, unit, unit.attempt, failure, this.#now, { final: true }));
+  }
+
+  /** False if the lane must wait for its turn. */
+  #start(unit: Unit): boolean {
+    const known = this.#takenOver(unit);
+    if (known) return this.#succeed(unit, { ...known, source: { kind: 'fork', run: this.#state.reuse?.run ?? '' } });
+    const { action, path } = unit.step.plan;
+    if (action.kind !== 'value') return this.#free || this.#begin(unit, 1);
+    if (this.#isTooMuch()) return true;
+    const value = this.#try(unit, () =>
+      bounded(action.value, `${path}.value`, valuesAt(this.#state, withinUnit(unit))),
+    );
+    return value === undefined || this.#succeed(unit, { output: value, bytes: sizeOf(value) });
+  }
+
+  #succeed(unit: Unit, result: Parameters<typeof succeeded>[3]): true {
+    this.#started++;
+    return this.#record(succeeded(this.#state, unit, 1, result, this.#now));
+  }
+
+  /** The output that the run which is forked has recorded, if it may be taken over. */
+  #takenOver(unit: Unit): { output: Json; bytes: number } | undefined {
+    const { reuse } = this.#state;
+    const known = reuse?.outputs.get(firstAttempt(unit.id));
+    return known && !reuse?.anew(unit.id) && !restsOnNews(unit) ? known : undefined;
+  }
+
+  /** False if the lane must wait for its turn. */
+  #begin(unit: Unit, attempt: number): boolean {
+    if (this.#isTooMuch()) return true;
+    if (attempt === 1 && unit.step.plan.cache) {
+      const cached = this.#cached(unit);
+      if (cached === undefined) return true;
+      if (cached) {
+        const { output, run } = cached;
+        return this.#succeed(unit, {
+          output: output as Json,
+          bytes: sizeOf(output as Json),
+          source: { kind: 'cache', run },
+        });
+      }
+    }
+    const route = this.#route(unit, attempt);
+    if (route === undefined) return false;
+    if (route === 'failed') return true;
+    this.#started++;
+    return this.#record({ at: this.#now, type: 'StepStarted', data: { step: unit.id, attempt, route } });
+  }
+
+  #isTooMuch(): boolean {
+    const { started, limits, frame } = this.#state;
+    const most = limits.steps ?? Infinity;
+    if (started + this.#started < most || frame.finally) return false;
+    const failure = limitExceeded(`the run started more than ${most} steps: see limits.steps`);
+    if (!frame.main.ending && !this.#events.some(({ type }) => type === 'LimitReached'))
+      this.#record({ at: this.#now, type: 'LimitReached', data: { failure } });
+    return true;
+  }
+
+  /** null: there is nothing; undefined: it is being looked up, or the key cannot be had. */
+  #cached(unit: Unit): CachedOutput | null | undefined {
+    const { cache } = unit.step.plan;
+    const key = this.#try(unit, () => cacheKeyOf(this.#state, unit, this.#around));
+    if (!cache || key === undefined) return undefined;
+    const found = this.#around.cached(key);
+    if (found === undefined) this.#lookups.push(key);
+    return found;
+  }
+
+  #route(unit: Unit, attempt: number): Route | 'failed' | undefined {
+    const { action, path } = unit.step.plan;
+    const values = valuesAt(this.#state, withinUnit(unit));
+    switch (action.kind) {
+      case 'agent':
+      case 'container': {
+        const route = this.#around.admit(unit, attempt);
+        return route && this.#try(unit, () => workOf(this.#state, { unit })) ? route : route && 'failed';
+      }
+      case 'timer': {
+        if ('duration' in action) return { kind: 'timer', until: this.#now + action.duration };
+        const text = this.#try(unit, () => action.until.evaluate(values));
+        if (text === undefined) return 'failed';
+        const until = Date.parse(text);
+        if (!Number.isNaN(until)) return { kind: 'timer', until };
+        const message = `${path}.wait.until: ${text.slice(0, 100)} is not a time such as 2030-01-31T09:00:00Z`;
+        this.#fail(unit, { reason: 'InvalidExpression', message });
+        return 'failed';
+      }
+      case 'event':
+        return { kind: 'event', name: action.name };
+      case 'approval': {
+        if (!this.#try(unit, () => workOf(this.#state, { unit }))) return 'failed';
+        const { timeout, approval } = action;
+        if (approval.otherThanRequester && this.#state.requestedBy === undefined) {
+          const message =
+            'somebody else than the requester must decide, but the Run does not say who that is: set spec.requestedBy';
+          this.#fail(unit, { reason: 'InvalidInput', message });
+          return 'failed';
+        }
+        const name = this.#around.approvalName(unit.id, attempt);
+        return { kind: 'approval', approval: name, ...(timeout !== undefined && { expiresAt: this.#now + timeout }) };
+      }
+      case 'workflow':
+        return this.#call(unit, action.name, () => action.input?.evaluate(values) ?? null);
+      default:
+        return { kind: 'inline' };
+    }
+  }
+
+  #call(unit: Unit, name: string, evaluate: () => Json): Route | 'failed' {
+    const refuse = (failure: Failure): 'failed' => {
+      this.#fail(unit, failure);
+      return 'failed';
+    };
+    const called = this.#state.plans.get(name);
+    if (!called)
+      return refuse({ reason: 'WorkflowNotFound', message: `there was no Workflow ${name} when the run began` });
+    if (unit.step.scope.frame.depth >= MAX_DEPTH)
+      return refuse(limitExceeded(`workflows call each other more than ${MAX_DEPTH} levels deep`));
+    const input = this.#try(unit, evaluate);
+    if (input === undefined) return 'failed';
+    const problem = this.#around.inputProblem(called, input);
+    return problem === undefined
+      ? { kind: 'inline' }
+      : refuse({ reason: 'InvalidInput', message: `workflow ${name}: ${problem}` });
   }
 }
 
-function isTrue(value: Json, { index }: PlannedStep): boolean {
-  if (typeof value === 'boolean') return value;
-  throw new TemplateError(`steps[${index}].when`, new ExpressionError('takes an expression that is true or false'));
+/** Whether something that the unit waits for was done anew in this run, or an earlier round of it. */
+function restsOnNews(unit: Unit): boolean {
+  for (let one: Unit | undefined = unit; one; one = one.step.scope.unit) {
+    const { step, round } = one;
+    if (round > 1 && one.fresh) return true;
+    if (step.plan.needs.some((need) => step.scope.steps[need]?.fresh)) return true;
+    if (step.scope.kind === 'finally' || step.scope.kind === 'fallback') return true;
+  }
+  return false;
+}
+
+/** Names what the output depends on: the workflow, the step in it, and what its key says. Throws TemplateError. */
+export function cacheKeyOf(state: RunState, unit: Unit, { cacheKey }: Pick<Surroundings, 'cacheKey'>): string {
+  const { cache, path } = unit.step.plan;
+  const { frame } = unit.step.scope;
+  const key = cache?.key.evaluate(valuesAt(state, withinUnit(unit))) ?? '';
+  return cacheKey([state.run.namespace, frame.plan.name, path, key]);
 }

@@ -3,20 +3,45 @@ import type { Failure } from '@kadre/crds';
 import type { UsageTotal } from '@kadre/store';
 import type { Json } from './expression/values.ts';
 
-/** How an attempt is carried out: by an agent's service, or by a Job of that name. */
-export type Route = { kind: 'service' } | { kind: 'job'; job: string };
+/** How an attempt is carried out. Times are milliseconds since 1970. */
+export type Route =
+  /** By an agent's service. */
+  | { kind: 'service' }
+  /** By the Job of that name. */
+  | { kind: 'job'; job: string }
+  /** By the steps inside: of a group, a race or a called workflow. */
+  | { kind: 'inline' }
+  | { kind: 'timer'; until: number }
+  | { kind: 'event'; name: string }
+  /** By people, at the Approval of that name. */
+  | { kind: 'approval'; approval: string; expiresAt?: number };
+
+/** Where an output comes from that no attempt of this run has made. */
+export type Source =
+  | { kind: 'cache'; run: string }
+  | { kind: 'fork'; run: string }
+  /** Id of the published event. */
+  | { kind: 'event'; id: string }
+  /** Name of the user; absent: time was up. */
+  | { kind: 'approval'; by?: string };
 
 interface AttemptRef {
-  /** `<name>` or, for an element of a forEach, `<name>[<index>]`. */
+  /** Id of the step, such as `draft#2.write` or `research[3]`; see `ids.ts`. */
   step: string;
   /** From 1. 0: the step failed before its first attempt. */
   attempt: number;
 }
 
 interface EventData {
+  /** Other runs have all places of the queue. */
+  RunQueued: { queue: string };
   RunStarted: Record<string, never>;
+  RunSuspended: Record<string, never>;
+  RunResumed: Record<string, never>;
   /** Somebody wants the run to end. */
   CancelRequested: { message: string };
+  /** A limit of the run ends it. */
+  LimitReached: { failure: Failure };
   StepSkipped: { step: string };
   /** The list of a forEach is known. */
   StepFannedOut: { step: string; count: number };
@@ -26,12 +51,28 @@ interface EventData {
   StepAccepted: AttemptRef & { taskId: string; instance?: string };
   /** The attempt is to be stopped for this reason; it ends with StepFailed. */
   StepStopping: AttemptRef & { failure: Failure };
-  /** `bytes`: size of the output as JSON. */
-  StepSucceeded: AttemptRef & { output: Json; bytes: number; usage: UsageTotal };
-  /** `retryAt`: when the next attempt starts; absent: the step has failed for good. */
-  StepFailed: AttemptRef & { failure: Failure; usage: UsageTotal; retryAt?: number };
-  /** The attempt was stopped because the run ends. */
+  /**
+   * `output`: absent if it is that of the last step inside, or of the winner. `bytes`: its size as JSON. `again`: another
+   * round follows. `enough`: the other elements are not waited for. Without a StepStarted before, nothing had to be done:
+   * the value was computed, or `source` had it.
+   */
+  StepSucceeded: AttemptRef & {
+    output?: Json;
+    bytes: number;
+    usage: UsageTotal;
+    again?: true;
+    enough?: true;
+    source?: Source;
+  };
+  /**
+   * `retryAt`: when the next attempt starts. `then`: what the step's onError says of the failure; absent: it fails what
+   * is around the step.
+   */
+  StepFailed: AttemptRef & { failure: Failure; usage: UsageTotal; retryAt?: number; then?: 'continue' | 'fallback' };
+  /** The attempt was stopped because what is around it ends. */
   StepCancelled: AttemptRef & { usage: UsageTotal };
+  /** The steps have ended, those of `finally` begin. `step`: that called the workflow; empty: the run itself. */
+  FinallyStarted: { step: string };
   RunSucceeded: { output: Json };
   RunFailed: { failure: Failure };
   RunCancelled: { failure: Failure };
@@ -42,5 +83,7 @@ export type EngineEvent = {
   [Type in keyof EventData]: { at: number; type: Type; data: EventData[Type] };
 }[keyof EventData];
 
+export type EventOf<Type extends EngineEvent['type']> = Extract<EngineEvent, { type: Type }>;
+
 /** How an attempt ended, as whoever carried it out saw it. */
-export type Outcome = { output: Json; bytes: number } | { failure: Failure } | 'stopped';
+export type Outcome = { output: Json; bytes: number; source?: Source } | { failure: Failure } | 'stopped';

@@ -1,228 +1,383 @@
 // What each event of the history means for what is known of the run.
-import type { Failure, StepStatus } from '@kadre/crds';
 import type { UsageTotal } from '@kadre/store';
-import type { EngineEvent } from './events.ts';
+import type { EngineEvent, EventOf } from './events.ts';
 import type { Json } from './expression/values.ts';
+import { elementId, fallbackOf, insideOf, placeOf, SOLE, unitId } from './ids.ts';
 import { elementStatus } from './project.ts';
-import { itemsOf, SOLE, unitId, unitOf, type Attempt, type RunState, type StepState, type Unit } from './state.ts';
-
-/** How many elements that are over are kept for the status. */
-const LATEST_ELEMENTS = 8;
+import { itemsOf, valuesAt, withinUnit } from './sight.ts';
+import {
+  newUnit,
+  openFrame,
+  openScope,
+  type Attempt,
+  type RunState,
+  type StepState,
+  type Timer,
+  type Unit,
+} from './state.ts';
+import {
+  closeInside,
+  closeScope,
+  dropUnit,
+  endStep,
+  finish,
+  grow,
+  markFresh,
+  note,
+  stopScope,
+  stopUnit,
+} from './tree.ts';
 
 /** Changes the state by one event and returns it. The same events in the same order always give the same state. */
 export function evolve(state: RunState, event: EngineEvent): RunState {
   apply(state, event);
-  state.deadlines.dropWhile(({ id, attempt }) => {
-    const active = state.active.get(id);
-    return active?.attempt !== attempt || active.stopping !== undefined;
-  });
+  state.timers.dropWhile((timer) => isStale(state, timer));
   return state;
 }
 
 function apply(state: RunState, event: EngineEvent): void {
   switch (event.type) {
+    case 'RunQueued':
+      state.phase = 'Queued';
+      return;
     case 'RunStarted':
       state.phase = 'Running';
       state.startedAt = event.at;
+      if (Number.isFinite(state.limits.duration))
+        state.timers.push({ at: event.at + (state.limits.duration ?? 0), kind: 'run', id: '', attempt: 0 });
+      return;
+    case 'RunSuspended':
+    case 'RunResumed':
+      state.suspended = event.type === 'RunSuspended';
       return;
     case 'CancelRequested':
-      state.ending ??= { failure: { reason: 'Cancelled', message: event.data.message }, cancelled: true };
+      state.cancelled = { reason: 'Cancelled', message: event.data.message };
+      // What cleans up goes on.
+      if (!state.frame.finally) stopScope(state, state.frame.main, { kind: 'stopped', failure: state.cancelled });
       return;
-    case 'StepSkipped':
-      endStep(state, unitOf(state.plan, event.data.step).step, 'Skipped', event.at);
+    case 'LimitReached':
+      stopScope(state, state.frame.main, { kind: 'failed', failure: event.data.failure });
       return;
-    case 'StepFannedOut':
-      fanOut(state, event);
-      return;
-    case 'StepStarted':
-      start(state, event);
-      return;
-    case 'StepAccepted':
-    case 'StepStopping':
-    case 'StepSucceeded':
-    case 'StepFailed':
-    case 'StepCancelled':
-      applyToAttempt(state, event);
+    case 'FinallyStarted':
+      startFinally(state, event);
       return;
     case 'RunSucceeded':
       state.output = event.data.output;
       endRun(state, 'Succeeded', event.at);
       return;
     case 'RunFailed':
-      state.failure = event.data.failure;
-      endRun(state, 'Failed', event.at);
-      return;
     case 'RunCancelled':
       state.failure = event.data.failure;
-      endRun(state, 'Cancelled', event.at);
+      endRun(state, event.type === 'RunFailed' ? 'Failed' : 'Cancelled', event.at);
       return;
+    default:
+      applyToStep(state, event);
   }
 }
 
-type EventOf<Type extends EngineEvent['type']> = Extract<EngineEvent, { type: Type }>;
+type StepEvent = Extract<EngineEvent, { data: { step: string } }>;
 
-function fanOut(state: RunState, { at, data }: EventOf<'StepFannedOut'>): void {
-  const { step } = unitOf(state.plan, data.step);
-  const [planned, known] = lookUp(state, step);
-  const items = itemsOf(state, planned);
-  known.fan = { items, next: 0, outputs: new Array<Json>(items.length).fill(null), succeeded: 0 };
-  known.phase = 'Running';
-  known.startedAt = at;
-  // The elements stand in the place of the step; an empty list counts as one that is over.
-  state.progress.all += Math.max(items.length, 1) - 1;
-  if (items.length === 0) endStep(state, step, 'Succeeded', at, []);
-}
-
-function start(state: RunState, { at, data }: EventOf<'StepStarted'>): void {
-  const { step, unit } = unitOf(state.plan, data.step);
-  const [planned, known] = lookUp(state, step);
-  const { attempt, route } = data;
-  const job = route.kind === 'job' ? { job: route.job } : {};
-  const before = known.units.get(unit);
-  known.units.set(unit, { phase: 'Running', attempt, startedAt: before?.startedAt ?? at, ...job });
-  known.phase = 'Running';
-  known.startedAt ??= at;
-  known.attempt = attempt;
-  if (unit === SOLE) Object.assign(known, job);
-  if (known.fan) known.fan.next = Math.max(known.fan.next, unit + 1);
-  dropStaleRetries(known);
-  state.active.set(data.step, { id: data.step, step, unit, attempt, route });
-  if (planned.timeout !== undefined) state.deadlines.push({ at: at + planned.timeout, id: data.step, attempt });
-}
-
-function applyToAttempt(
-  state: RunState,
-  event: EventOf<'StepAccepted' | 'StepStopping' | 'StepSucceeded' | 'StepFailed' | 'StepCancelled'>,
-): void {
-  const { step: id, attempt } = event.data;
-  const active = state.active.get(id);
-  if (attempt > 0 && active?.attempt !== attempt)
-    throw new Error(`the log settles attempt ${attempt} of ${id}, which is not at work`);
-  if (event.type === 'StepAccepted' || event.type === 'StepStopping') {
-    if (active) note(active, event);
-    return;
-  }
-  state.active.delete(id);
+function applyToStep(state: RunState, event: Exclude<StepEvent, { type: 'FinallyStarted' }>): void {
+  const { index, round, step } = find(state, event.data.step);
+  if (event.type === 'StepSkipped') return endStep(state, step, 'Skipped', event.at);
+  if (event.type === 'StepFannedOut') return fanOut(state, step, event);
+  const unit = step.units.get(index);
+  if (unit && unit.round !== round)
+    throw new Error(`the log speaks of ${event.data.step}, which is in round ${unit.round}`);
+  if (event.type === 'StepStarted') return start(state, unit ?? begin(state, step, index, event.at), event);
+  const attempt = state.active.get(event.data.step);
+  if (attempt && attempt.attempt !== event.data.attempt)
+    throw new Error(`the log settles attempt ${event.data.attempt} of ${event.data.step}, which is not at work`);
+  if (event.type === 'StepAccepted' || event.type === 'StepStopping') return remark(state, unit, attempt, event);
+  state.active.delete(event.data.step);
   addUsage(state.usage, event.data.usage);
-  const place = unitOf(state.plan, id);
-  if (event.type === 'StepSucceeded') succeed(state, place, event);
-  else if (event.type === 'StepFailed') fail(state, place, event);
-  else stop(state, place);
+  if (event.type === 'StepSucceeded') return succeed(state, unit ?? begin(state, step, index, event.at), event);
+  if (event.type === 'StepFailed') return fail(state, step, unit, index, event);
+  if (unit) cancel(state, unit, event.at);
 }
 
-function note(active: Attempt, event: EventOf<'StepAccepted' | 'StepStopping'>): void {
-  if (event.type === 'StepStopping') active.stopping = event.data.failure;
-  else
-    active.accepted = {
-      taskId: event.data.taskId,
-      ...(event.data.instance !== undefined && { instance: event.data.instance }),
-    };
+function find(state: RunState, id: string) {
+  const place = placeOf(id);
+  const step = state.steps.get(place.step);
+  if (!step) throw new Error(`the log names a step ${id} that the run does not have`);
+  return { ...place, step };
 }
 
-interface Place {
-  step: number;
-  unit: number;
+function fanOut(state: RunState, step: StepState, { at, data }: EventOf<'StepFannedOut'>): void {
+  const items = itemsOf(state, step);
+  if (items.length !== data.count)
+    throw new Error(`the log has ${data.count} elements of ${step.id}, not ${items.length}`);
+  const outputs = new Array<Json>(items.length).fill(null);
+  step.fan = { items, next: 0, outputs, over: 0, succeeded: new Set(), enough: false };
+  step.phase = 'Running';
+  step.startedAt = at;
+  // The elements stand in the place of the step; an empty list counts as one that is over.
+  grow(state, step, (Math.max(items.length, 1) - 1) * step.plan.weight);
+  if (items.length === 0) endStep(state, step, 'Succeeded', at, { output: [] });
 }
 
-function succeed(state: RunState, { step, unit }: Place, { at, data }: EventOf<'StepSucceeded'>): void {
-  const [, known] = lookUp(state, step);
+/** A unit that was not there before. */
+function begin(state: RunState, step: StepState, index: number, at: number): Unit {
+  const unit = newUnit(step, index, at);
+  step.units.set(index, unit);
+  step.scope.live++;
+  step.phase = 'Running';
+  step.startedAt ??= at;
+  state.live.add(step);
+  if (step.fan) step.fan.next = Math.max(step.fan.next, index + 1);
+  return unit;
+}
+
+function start(state: RunState, unit: Unit, { at, data }: EventOf<'StepStarted'>): void {
+  const { step } = unit;
+  const { attempt, route } = data;
+  Object.assign(unit, {
+    phase: route.kind === 'service' || route.kind === 'job' || route.kind === 'inline' ? 'Running' : 'Waiting',
+    attempt,
+  });
+  delete unit.retryAt;
+  step.attempt = attempt;
+  step.due.delete(unit);
+  state.started++;
+  if (route.kind === 'job') unit.job = route.job;
+  if (route.kind === 'job' && unit.index === SOLE) step.job = route.job;
+  if (route.kind === 'inline') enter(state, unit);
+  else {
+    state.active.set(unit.id, { id: unit.id, unit, attempt, route });
+    markFresh(unit);
+  }
+  const timer = { id: unit.id, attempt };
+  const alarm = route.kind === 'timer' ? route.until : route.kind === 'approval' ? route.expiresAt : undefined;
+  if (alarm !== undefined) state.timers.push({ ...timer, kind: 'alarm', at: alarm });
+  if (step.plan.timeout !== undefined) state.timers.push({ ...timer, kind: 'deadline', at: at + step.plan.timeout });
+  settleReadiness(state, step);
+  // What is around it has ended in the same breath.
+  if (step.scope.ending || step.fan?.enough) stopUnit(state, unit, { reason: 'Cancelled', message: 'the run ends' });
+}
+
+/** The steps inside begin. */
+function enter(state: RunState, unit: Unit): void {
+  const { scope, plan } = unit.step;
+  const { action } = plan;
+  const prefix = insideOf(unit);
+  if (action.kind === 'steps' || action.kind === 'race')
+    unit.inside = openScope(state, { kind: action.kind, prefix, block: action.block, frame: scope.frame, unit });
+  if (action.kind !== 'workflow') return;
+  const called = state.plans.get(action.name);
+  if (!called) throw new Error(`the workflow ${action.name} is not pinned`);
+  const input = action.input?.evaluate(valuesAt(state, withinUnit(unit))) ?? null;
+  unit.frame = openFrame(state, called, input, prefix, unit);
+  grow(state, unit.step, called.steps.weight + (called.finally?.weight ?? 0) - plan.weight);
+}
+
+function startFinally(state: RunState, { data }: EventOf<'FinallyStarted'>): void {
+  const place = data.step === '' ? undefined : find(state, data.step);
+  const unit = place?.step.units.get(place.index);
+  const frame = place ? unit?.frame : state.frame;
+  const block = frame?.plan.finally;
+  if (!frame || !block) throw new Error(`the log begins a finally of ${data.step} that the workflow does not have`);
+  state.ended.delete(frame.main);
+  const { prefix } = frame.main;
+  frame.finally = openScope(state, { kind: 'finally', prefix, block, frame, ...(unit && { unit }) });
+}
+
+function remark(
+  state: RunState,
+  unit: Unit | undefined,
+  attempt: Attempt | undefined,
+  event: EventOf<'StepAccepted' | 'StepStopping'>,
+): void {
+  if (event.type === 'StepAccepted') {
+    const { taskId, instance } = event.data;
+    if (attempt) attempt.accepted = { taskId, ...(instance !== undefined && { instance }) };
+  } else if (attempt) {
+    attempt.stopping = event.data.failure;
+    state.stops.push(attempt);
+  } else if (unit) {
+    unit.stopping = event.data.failure;
+    stopUnit(state, unit, event.data.failure);
+  }
+}
+
+function succeed(state: RunState, unit: Unit, { at, data }: EventOf<'StepSucceeded'>): void {
+  const { step } = unit;
+  const output = 'output' in data ? data.output : outputInside(unit);
   state.outputBytes += data.bytes;
-  const { fan } = known;
-  if (!fan) {
-    endStep(state, step, 'Succeeded', at, data.output);
-    return;
+  unit.attempt = Math.max(unit.attempt, data.attempt);
+  step.attempt = unit.attempt;
+  if (data.source) step.source = data.source;
+  if (data.source?.kind === 'event') state.consumed.add(data.source.id);
+  if (data.source?.kind !== 'fork' && isLeaf(unit)) markFresh(unit);
+  if (data.again) return nextRound(state, unit, output);
+  if (!step.fan) {
+    dropUnit(state, unit, 'Succeeded');
+    return endStep(state, step, 'Succeeded', at, { output });
   }
-  endElement(state, step, unit, { phase: 'Succeeded', at });
-  fan.outputs[unit] = data.output;
-  fan.succeeded++;
-  if (fan.succeeded === fan.items.length) endStep(state, step, 'Succeeded', at, fan.outputs);
-  else endFailedStep(state, step, at);
+  step.fan.outputs[unit.index] = output;
+  step.fan.succeeded.add(unit.index);
+  endElement(state, unit, { phase: 'Succeeded', at });
+  if (data.enough) stopFan(state, step);
+  endFan(state, step, at);
 }
 
-function fail(state: RunState, { step, unit }: Place, { at, data }: EventOf<'StepFailed'>): void {
-  const [, known] = lookUp(state, step);
-  const live = known.units.get(unit);
-  if (data.retryAt !== undefined && live && !known.failure) {
-    Object.assign(live, { phase: 'Waiting', retryAt: data.retryAt, failure: data.failure } satisfies Partial<Unit>);
-    known.retries.push({ at: data.retryAt, unit });
-    return;
+/** Of a group without an output of its own, a race, a called workflow, or a fallback. */
+export function outputInside({ fallback, inside, frame }: Unit): Json {
+  const scope = fallback ?? inside ?? frame?.main;
+  if (scope?.ending?.kind === 'won') return scope.ending.output;
+  return scope?.steps.at(-1)?.output ?? null;
+}
+
+function nextRound(state: RunState, unit: Unit, output: Json): void {
+  const { step } = unit;
+  if (isLeaf(unit)) finish(state, step, step.plan.weight);
+  closeInside(state, unit);
+  grow(state, step, step.plan.weight);
+  Object.assign(unit, {
+    previous: output,
+    round: unit.round + 1,
+    attempt: 0,
+    phase: 'Running',
+  } satisfies Partial<Unit>);
+  unit.id = unitId(step.id, unit.index, unit.round);
+  step.due.add(unit);
+  if (step.scope.ending) dropUnit(state, unit, 'Cancelled');
+  else state.ready.add(step);
+}
+
+function fail(
+  state: RunState,
+  step: StepState,
+  known: Unit | undefined,
+  index: number,
+  { at, data }: EventOf<'StepFailed'>,
+): void {
+  const { failure, then, retryAt } = data;
+  const unit = known ?? begin(state, step, index, at);
+  unit.failure = failure;
+  if (retryAt !== undefined && step.phase !== 'Failed' && !step.scope.ending) return waitForRetry(state, unit, retryAt);
+  if (then === 'fallback') return fallBack(state, unit);
+  step.failure ??= { reason: failure.reason, message: located(failure.message, data.step) };
+  if (!step.fan) {
+    dropUnit(state, unit, 'Failed');
+    return endStep(state, step, 'Failed', at, { tolerated: then === 'continue' });
   }
-  if (known.fan) endElement(state, step, unit, { phase: 'Failed', at, failure: data.failure });
-  else known.units.delete(unit);
-  if (!known.failure) {
-    known.failure = { reason: data.failure.reason, message: `step ${data.step}: ${data.failure.message}` };
-    dropWaiting(known);
+  endElement(state, unit, { phase: 'Failed', at, failure });
+  if (then !== 'continue') {
+    step.phase = 'Failed';
+    dropWaiting(state, step);
   }
-  endFailedStep(state, step, at);
+  endFan(state, step, at);
 }
 
-function stop(state: RunState, { step, unit }: Place): void {
-  lookUp(state, step)[1].units.delete(unit);
+/** What a step inside has said already needs no further name. */
+function located(message: string, id: string): string {
+  return message.startsWith('step ') ? message : `step ${id}: ${message}`;
 }
 
-/** Elements that wait for another attempt don't get one any more. */
-function dropWaiting(known: StepState): void {
-  for (const [unit, { phase }] of known.units) if (phase === 'Waiting') known.units.delete(unit);
-  dropStaleRetries(known);
+function waitForRetry(state: RunState, unit: Unit, retryAt: number): void {
+  closeInside(state, unit);
+  Object.assign(unit, { phase: 'Waiting', retryAt } satisfies Partial<Unit>);
+  delete unit.stopping;
+  state.timers.push({ at: retryAt, kind: 'retry', id: unit.id, attempt: unit.attempt });
 }
 
-/** A step that has failed ends once nothing of it is at work any more. */
-function endFailedStep(state: RunState, step: number, at: number): void {
-  const [, known] = lookUp(state, step);
-  if (!known.failure || known.units.size > 0) return;
-  endStep(state, step, 'Failed', at);
-  state.ending ??= { failure: known.failure, cancelled: false };
+function fallBack(state: RunState, unit: Unit): void {
+  const { step } = unit;
+  const { onError } = step.plan;
+  if (typeof onError !== 'object')
+    throw new Error(`the log takes a fallback of ${unit.id} that the workflow does not have`);
+  closeInside(state, unit);
+  const head = {
+    kind: 'fallback',
+    prefix: fallbackOf(unit),
+    block: onError.fallback,
+    frame: step.scope.frame,
+  } as const;
+  unit.fallback = openScope(state, { ...head, unit });
+  unit.phase = 'Running';
+  grow(state, step, onError.fallback.weight);
+  settleReadiness(state, step);
+}
+
+/** Elements that wait for another attempt or round don't get one any more; none starts. */
+function dropWaiting(state: RunState, step: StepState): void {
+  state.ready.delete(step);
+  for (const unit of step.units.values()) {
+    if (!state.active.has(unit.id) && isLeaf(unit)) dropUnit(state, unit, 'Cancelled');
+  }
+}
+
+function stopFan(state: RunState, step: StepState): void {
+  if (step.fan) step.fan.enough = true;
+  state.ready.delete(step);
+  for (const unit of step.units.values())
+    stopUnit(state, unit, { reason: 'Cancelled', message: 'the elements that are over are enough' });
 }
 
 function endElement(
   state: RunState,
-  step: number,
-  unit: number,
-  end: { phase: 'Succeeded' | 'Failed'; at: number; failure?: Failure },
+  unit: Unit,
+  end: { phase: 'Succeeded' | 'Failed' | 'Cancelled'; at: number; failure?: Unit['failure'] },
 ): void {
-  const [planned, known] = lookUp(state, step);
-  const status: StepStatus = elementStatus(unitId(planned, unit), known.units.get(unit), end);
-  state.latestElements.push(status);
-  if (state.latestElements.length > LATEST_ELEMENTS) state.latestElements.shift();
-  known.units.delete(unit);
-  state.progress.over++;
+  const { step, index } = unit;
+  note(state, elementStatus(elementId(step.id, index), unit, end));
+  // The steps inside have counted for themselves.
+  if (isLeaf(unit)) finish(state, step, step.plan.weight);
+  dropUnit(state, unit, end.phase);
+  if (step.fan) step.fan.over++;
 }
 
-function endStep(
-  state: RunState,
-  step: number,
-  phase: 'Succeeded' | 'Failed' | 'Skipped',
-  at: number,
-  output: Json = null,
-): void {
-  const [planned, known] = lookUp(state, step);
-  Object.assign(known, { phase, finishedAt: at, output });
-  known.units.clear();
-  state.frontier.delete(step);
-  state.over.push(step);
-  if (!known.fan || known.fan.items.length === 0) state.progress.over++;
-  if (phase === 'Failed') return;
-  for (const dependent of planned.dependents) {
-    const [, waiting] = lookUp(state, dependent);
-    if (--waiting.waitingFor === 0) state.frontier.add(dependent);
-  }
+function isLeaf({ inside, frame, fallback }: Unit): boolean {
+  return !inside && !frame && !fallback;
+}
+
+/** A forEach ends when all its elements are over, or when it fails or has enough and none is at work any more. */
+function endFan(state: RunState, step: StepState, at: number): void {
+  const { fan } = step;
+  if (!fan || step.finishedAt !== undefined) return;
+  const idle = step.units.size === 0;
+  if (step.phase === 'Failed') {
+    if (idle) endStep(state, step, 'Failed', at);
+  } else if (fan.over === fan.items.length || (fan.enough && idle)) {
+    endStep(state, step, 'Succeeded', at, { output: fan.outputs });
+  } else settleReadiness(state, step);
+}
+
+function cancel(state: RunState, unit: Unit, at: number): void {
+  const { step } = unit;
+  if (unit.index !== SOLE) endElement(state, unit, { phase: 'Cancelled', at });
+  else dropUnit(state, unit, 'Cancelled');
+  endFan(state, step, at);
+}
+
+/** Whether the step has more to start. */
+function settleReadiness(state: RunState, step: StepState): void {
+  const { fan, plan, scope, due } = step;
+  const room = fan && fan.next < fan.items.length && step.units.size < (plan.forEach?.parallelism ?? Infinity);
+  if (!scope.ending && (due.size > 0 || (room && !fan.enough && step.phase !== 'Failed'))) state.ready.add(step);
+  else state.ready.delete(step);
 }
 
 function endRun(state: RunState, phase: 'Succeeded' | 'Failed' | 'Cancelled', at: number): void {
   state.phase = phase;
   state.finishedAt = at;
-  state.frontier.clear();
-  for (const step of state.steps) {
-    if (step.finishedAt !== undefined) continue;
-    step.phase = 'Cancelled';
-    step.units.clear();
-    if (step.startedAt !== undefined) step.finishedAt = at;
+  for (const scope of [state.frame.main, state.frame.finally]) {
+    if (!scope) continue;
+    closeScope(state, scope);
+    for (const step of scope.steps)
+      if (step.finishedAt === undefined && step.startedAt !== undefined) step.finishedAt = at;
   }
 }
 
-/** A retry is stale once its element is at work again, or is over. */
-function dropStaleRetries(known: StepState): void {
-  known.retries.dropWhile(({ at, unit }) => known.units.get(unit)?.retryAt !== at);
+function isStale(state: RunState, { kind, id, attempt, at }: Timer): boolean {
+  if (kind === 'run') return state.frame.main.ending !== undefined || state.frame.finally !== undefined;
+  const place = placeOf(id);
+  const unit = state.steps.get(place.step)?.units.get(place.index);
+  if (unit?.round !== place.round || unit.attempt !== attempt) return true;
+  if (kind === 'retry') return unit.retryAt !== at;
+  const active = state.active.get(id);
+  if (kind === 'alarm') return active === undefined;
+  return active ? active.stopping !== undefined : unit.stopping !== undefined || !(unit.inside ?? unit.frame);
 }
 
 function addUsage(sum: UsageTotal, more: UsageTotal): void {
@@ -230,11 +385,4 @@ function addUsage(sum: UsageTotal, more: UsageTotal): void {
   sum.outputTokens += more.outputTokens;
   sum.costNanoUsd += more.costNanoUsd;
   sum.unpricedCalls += more.unpricedCalls;
-}
-
-function lookUp(state: RunState, step: number) {
-  const planned = state.plan.steps[step];
-  const known = state.steps[step];
-  if (!planned || !known) throw new Error(`there is no step ${step}`);
-  return [planned, known] as const;
 }

@@ -26,7 +26,7 @@ describe('forEach', () => {
   });
 
   test('over an empty list gives an empty list', () => {
-    expect(new Simulation({ workflow: fan({ items: [] }) }).finish().summary).toMatchObject({
+    expect(new Simulation({ workflow: fan({ items: '$(input)' }), input: [] }).finish().summary).toMatchObject({
       phase: 'Succeeded',
       progress: '2/2',
       output: [],

@@ -1,7 +1,7 @@
 import { runStatus } from '@kadre/crds';
 import { describe, expect, test } from '@jest/globals';
 import { ask, fail, noUsage, ok, Simulation } from '../testing/simulation.ts';
-import { settle } from './decide.ts';
+import { settle } from './settle.ts';
 import { evolve } from './evolve.ts';
 import type { Json } from './expression/values.ts';
 import { project } from './project.ts';
@@ -115,7 +115,7 @@ describe('the status of a run', () => {
 
   test('is one that the API server takes, at every moment', () => {
     const workflow = {
-      steps: [ask('a', { when: '$(false)' }), ask('b', { forEach: { items: [1, 2] }, retry: { limit: 1 } }), ask('c')],
+      steps: [ask('a', { when: '$(input == 1)' }), ask('b', { forEach: { items: [1, 2] }, retry: { limit: 1 } }), ask('c')],
       output: '$(steps.b.output)',
     };
     const simulation = new Simulation({

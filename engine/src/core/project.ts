@@ -1,12 +1,15 @@
 // What the Run's status shows of a state: bounded, whatever the run's size.
-import type { Failure, StepStatus } from '@kadre/crds';
+import type { Failure, RunPhase, StepStatus } from '@kadre/crds';
 import type { RunProjection } from '@kadre/store';
 import type { Json } from './expression/values.ts';
-import { unitId, type RunState, type StepState, type Unit } from './state.ts';
+import { elementId, SOLE } from './ids.ts';
+import type { RunState, StepState, Unit } from './state.ts';
 
-/** How many lines the status has for steps, and how many of them for steps rather than for elements of a forEach. */
+/** How many lines the status has for steps, and how many of them for the run's own steps rather than for parts of them. */
 const LINES = 32;
 const STEP_LINES = 24;
+/** How many waits are told. */
+const WAITS = 16;
 /** An output of at most so many characters of JSON is in the status; of a larger one there is the beginning. */
 const INLINE_CHARACTERS = 8 * 1024;
 const PREVIEW_CHARACTERS = 1024;
@@ -16,9 +19,10 @@ export type ProjectedStatus = RunProjection['status'];
 
 /** The status of the run. An output that is too large becomes `{truncated: true, characters, preview}`. */
 export function project(state: RunState): ProjectedStatus {
-  const { phase, progress, usage, startedAt, finishedAt, output } = state;
+  const { progress, usage, startedAt, finishedAt, output } = state;
+  const waitingFor = finishedAt === undefined ? waits(state) : [];
   return {
-    phase,
+    phase: phaseOf(state),
     progress: `${progress.over}/${progress.all}`,
     steps: lines(state),
     usage: {
@@ -27,93 +31,159 @@ export function project(state: RunState): ProjectedStatus {
       costUsd: usd(usage.costNanoUsd),
       ...(usage.unpricedCalls > 0 && { unpricedCalls: usage.unpricedCalls }),
     },
+    ...(waitingFor.length > 0 && { waitingFor }),
     ...(output !== undefined && { output: summary(output) }),
     ...(startedAt !== undefined && { startedAt: time(startedAt) }),
     ...(finishedAt !== undefined && { finishedAt: time(finishedAt) }),
   };
 }
 
+function phaseOf({ phase, suspended, active, ready, ended, live }: RunState): RunPhase {
+  if (phase !== 'Running' && phase !== 'Pending' && phase !== 'Queued') return phase;
+  if (suspended) return 'Paused';
+  if (phase !== 'Running' || !ready.empty || ended.size > 0 || live.size === 0) return phase;
+  let looked = 0;
+  // A run with more waits than that is busy enough to be called running.
+  for (const { route } of active.values()) {
+    if (route.kind === 'service' || route.kind === 'job' || ++looked > 100) return phase;
+  }
+  return 'Waiting';
+}
+
+function waits({ active }: RunState): NonNullable<ProjectedStatus['waitingFor']> {
+  const found: NonNullable<ProjectedStatus['waitingFor']> = [];
+  let looked = 0;
+  for (const { id, route } of active.values()) {
+    if (found.length >= WAITS || ++looked > 1000) break;
+    if (route.kind === 'timer') found.push({ step: id, until: time(route.until) });
+    if (route.kind === 'event') found.push({ step: id, event: route.name });
+    if (route.kind === 'approval') {
+      const until = route.expiresAt === undefined ? {} : { until: time(route.expiresAt) };
+      found.push({ step: id, approval: route.approval, ...until });
+    }
+  }
+  return found;
+}
+
+/** The run's own steps: all if they are few, else those at work, the latest to end and the next to come. Then parts. */
+function lines(state: RunState): StepStatus[] {
+  const own = ownSteps(state);
+  const shown = new Map<StepState, StepStatus[]>(own.map((step) => [step, []]));
+  let room = LINES - own.length;
+  const put = (name: string, status: StepStatus): void => {
+    const top = topOf(state, name);
+    const parts = top && shown.get(top);
+    if (!parts || room <= 0 || parts.some((part) => part.name === name)) return;
+    parts.push(status);
+    room--;
+  };
+  let looked = 0;
+  for (const step of state.live) {
+    if (room <= 0 || ++looked > 4 * LINES) break;
+    for (const status of partsOf(state, step)) put(status.name, status);
+  }
+  for (const status of state.latest.toReversed()) put(status.name, status);
+  return own.flatMap((step) => [statusOf(step), ...(shown.get(step) ?? []).sort(byPlace)]);
+}
+
+/** What of a step with units at work is not said by the line of one of the run's own steps. */
+function partsOf({ frame }: RunState, step: StepState): StepStatus[] {
+  const own = step.scope === frame.main || step.scope === frame.finally;
+  if (!step.fan) return own ? [] : [statusOf(step)];
+  const parts: StepStatus[] = [];
+  for (const unit of step.units.values()) {
+    if (parts.length >= LINES) break;
+    parts.push(unitStatus(elementId(step.id, unit.index), unit));
+  }
+  return parts;
+}
+
+const numbers = new Intl.Collator('en', { numeric: true });
+
+function byPlace(one: StepStatus, other: StepStatus): number {
+  return numbers.compare(one.name, other.name);
+}
+
+/** The run's own step that an id is a part of. */
+function topOf({ frame }: RunState, id: string): StepState | undefined {
+  const name = /^[^.[#~]*/.exec(id)?.[0] ?? '';
+  for (const scope of [frame.main, frame.finally]) {
+    const position = scope?.block.positions.get(name);
+    if (scope && position !== undefined) return scope.steps[position];
+  }
+  return undefined;
+}
+
+function ownSteps({ frame, live }: RunState): StepState[] {
+  const all = [...frame.main.steps, ...(frame.finally?.steps ?? [])];
+  if (all.length <= STEP_LINES) return all;
+  const chosen = new Set<StepState>();
+  const choose = (steps: Iterable<StepState>, room: number): void => {
+    for (const step of steps) if (chosen.size < room) chosen.add(step);
+  };
+  choose(
+    all.filter((step) => live.has(step)),
+    STEP_LINES,
+  );
+  const over = all.filter(({ finishedAt }) => finishedAt !== undefined).reverse();
+  over.sort((one, other) => (other.finishedAt ?? 0) - (one.finishedAt ?? 0));
+  choose(over, Math.max(chosen.size, STEP_LINES / 2));
+  choose(
+    all.filter(({ phase }) => phase === 'Pending' || phase === 'Cancelled'),
+    STEP_LINES,
+  );
+  choose(over, STEP_LINES);
+  return all.filter((step) => chosen.has(step));
+}
+
+export function statusOf(step: StepState): StepStatus {
+  const { id, phase, attempt, startedAt, finishedAt, job, fan } = step;
+  const only = fan ? undefined : step.units.get(SOLE);
+  const failure = phase === 'Succeeded' ? undefined : (step.failure ?? only?.failure);
+  return {
+    name: id,
+    phase: only?.phase ?? phase,
+    ...(attempt > 0 && !fan && { attempt }),
+    ...(startedAt !== undefined && { startedAt: time(startedAt) }),
+    ...(finishedAt !== undefined && { finishedAt: time(finishedAt) }),
+    ...whyDone(step),
+    ...(failure && reason(failure)),
+    ...(job !== undefined && { job }),
+  };
+}
+
+function whyDone({ phase, source }: StepState): Pick<StepStatus, 'reason'> {
+  if (phase === 'Skipped') return { reason: 'ConditionFalse' };
+  if (phase !== 'Succeeded') return {};
+  return source?.kind === 'cache' ? { reason: 'Cached' } : source?.kind === 'fork' ? { reason: 'TakenOver' } : {};
+}
+
 /** Of an element that is over. */
 export function elementStatus(
   name: string,
-  unit: Unit | undefined,
-  end: { phase: 'Succeeded' | 'Failed'; at: number; failure?: Failure },
+  { attempt, startedAt, job }: Unit,
+  { phase, at, failure }: { phase: 'Succeeded' | 'Failed' | 'Cancelled'; at: number; failure?: Failure | undefined },
 ): StepStatus {
   return {
     name,
-    phase: end.phase,
-    ...(unit && { attempt: unit.attempt, startedAt: time(unit.startedAt) }),
-    finishedAt: time(end.at),
-    ...(end.failure && reason(end.failure)),
-    ...(unit?.job !== undefined && { job: unit.job }),
+    phase,
+    ...(attempt > 0 && { attempt }),
+    startedAt: time(startedAt),
+    finishedAt: time(at),
+    ...(failure && reason(failure)),
+    ...(job !== undefined && { job }),
   };
 }
 
-/** Steps first: all if they are few, else those at work, the latest to end and the next to come. Then elements. */
-function lines(state: RunState): StepStatus[] {
-  const shown = shownSteps(state);
-  const elements: { step: number; unit: number; status: StepStatus }[] = [];
-  const room = LINES - shown.length;
-  for (const step of state.frontier) {
-    const planned = state.plan.steps[step];
-    const known = state.steps[step];
-    if (!planned || !known?.fan) continue;
-    for (const [unit, one] of known.units) {
-      if (elements.length >= room) break;
-      elements.push({ step, unit, status: liveElement(unitId(planned, unit), one) });
-    }
-  }
-  const latest = room > elements.length ? state.latestElements.slice(elements.length - room) : [];
-  for (const status of latest) elements.push({ ...placeOf(state, status.name), status });
-  elements.sort((one, other) => one.unit - other.unit);
-  return shown.flatMap((step) => [
-    stepStatus(state, step),
-    ...elements.filter((element) => element.step === step).map(({ status }) => status),
-  ]);
-}
-
-/** Positions in the workflow, in order. */
-function shownSteps({ steps, frontier, over }: RunState): number[] {
-  if (steps.length <= STEP_LINES) return [...steps.keys()];
-  const chosen = new Set([...frontier].slice(0, STEP_LINES));
-  for (const step of over.slice(-STEP_LINES / 2).reverse()) if (chosen.size < STEP_LINES) chosen.add(step);
-  for (const step of steps.keys()) {
-    if (chosen.size >= STEP_LINES) break;
-    if (steps[step]?.phase === 'Pending' || steps[step]?.phase === 'Cancelled') chosen.add(step);
-  }
-  return [...chosen].sort((one, other) => one - other);
-}
-
-function stepStatus({ plan, steps }: RunState, step: number): StepStatus {
-  const known = steps[step] as StepState;
-  const only = known.fan ? undefined : [...known.units.values()][0];
-  const failure = known.failure ?? only?.failure;
-  return {
-    name: plan.steps[step]?.name ?? '',
-    phase: only?.phase ?? known.phase,
-    ...(known.attempt > 0 && !known.fan && { attempt: known.attempt }),
-    ...(known.startedAt !== undefined && { startedAt: time(known.startedAt) }),
-    ...(known.finishedAt !== undefined && { finishedAt: time(known.finishedAt) }),
-    ...(known.phase === 'Skipped' && { reason: 'ConditionFalse' }),
-    ...(failure && known.phase !== 'Succeeded' && reason(failure)),
-    ...(known.job !== undefined && { job: known.job }),
-  };
-}
-
-function liveElement(name: string, unit: Unit): StepStatus {
+function unitStatus(name: string, { phase, attempt, startedAt, failure, job }: Unit): StepStatus {
   return {
     name,
-    phase: unit.phase,
-    attempt: unit.attempt,
-    startedAt: time(unit.startedAt),
-    ...(unit.failure && reason(unit.failure)),
-    ...(unit.job !== undefined && { job: unit.job }),
+    phase,
+    ...(attempt > 0 && { attempt }),
+    startedAt: time(startedAt),
+    ...(failure && reason(failure)),
+    ...(job !== undefined && { job }),
   };
-}
-
-function placeOf(state: RunState, id: string): { step: number; unit: number } {
-  const bracket = id.indexOf('[');
-  return { step: state.plan.positions.get(id.slice(0, bracket)) ?? -1, unit: Number(id.slice(bracket + 1, -1)) };
 }
 
 function reason({ reason: word, message }: Failure): Pick<StepStatus, 'reason' | 'message'> {

@@ -1,14 +1,17 @@
 // What is known of a run. It is built by `evolve` alone, which changes it in place: a run of 10,000 steps must not copy
 // what it knows at each of them. Whoever needs the state of an earlier moment replays the log up to there.
+//
+// A run is a tree. A frame is a workflow at work: the run's own, or one that a step calls. Its scopes are lists of steps:
+// the main one, those inside groups and races, fallbacks, `finally`. A step has units at work: itself, or the elements of
+// its forEach; and a unit has an attempt in somebody's hands, or again a scope or a frame inside.
 import type { Failure, RunPhase, StepPhase, StepStatus } from '@kadre/crds';
 import type { UsageTotal } from '@kadre/store';
-import type { Route } from './events.ts';
-import type { Values } from './expression/node.ts';
-import { ExpressionError } from './expression/errors.ts';
-import { kindOf, nounOf, type Json } from './expression/values.ts';
-import { TemplateError } from './expression/template.ts';
+import type { Route, Source } from './events.ts';
+import type { Json } from './expression/values.ts';
 import { TimeHeap } from './heap.ts';
-import type { Plan, PlannedStep } from './plan.ts';
+import { unitId } from './ids.ts';
+import type { Block, Limits, Plan, PlannedStep } from './plan.ts';
+import { Ready } from './ready.ts';
 
 export interface RunIdentity {
   uid: string;
@@ -16,28 +19,62 @@ export interface RunIdentity {
   name: string;
 }
 
-export interface RunState {
-  readonly run: RunIdentity;
-  readonly plan: Plan;
-  readonly input: Json;
+/** What a run is made from. */
+export interface RunSetup {
+  run: RunIdentity;
+  plan: Plan;
+  /** The workflows that its steps call, by name. */
+  plans?: ReadonlyMap<string, Plan>;
+  input: Json;
+  limits?: Limits;
+  requestedBy?: string;
   /** Why the run cannot even start. */
-  readonly rejection?: Failure;
+  rejection?: Failure;
+  reuse?: Reuse;
+}
+
+/** What another run has recorded. */
+export interface Reuse {
+  /** UID of the other run. */
+  run: string;
+  /** Outputs by the id of the unit, as `firstAttempt` spells it. */
+  outputs: ReadonlyMap<string, { output: Json; bytes: number }>;
+  /** Whether the unit is to be done anew in any case. */
+  anew: (id: string) => boolean;
+  /** Another prompt for the unit. */
+  prompt?: (id: string) => string | undefined;
+}
+
+export interface RunState extends RunSetup {
+  readonly plans: ReadonlyMap<string, Plan>;
+  readonly limits: Limits;
   phase: RunPhase;
   startedAt?: number;
   finishedAt?: number;
-  steps: StepState[];
-  /** Steps that wait for no other and are not over. */
-  frontier: Set<number>;
-  /** The steps that are over, in the order in which they ended. */
-  over: number[];
-  /** Elements of forEach that are over, the latest last; a few. */
-  latestElements: StepStatus[];
-  /** Attempts that were handed out, by step id. */
+  suspended: boolean;
+  /** Somebody wants the run to end. */
+  cancelled?: Failure;
+  frame: Frame;
+  /** The steps of all scopes that are open, by id. */
+  steps: Map<string, StepState>;
+  /** Attempts that are in somebody's hands, by the id of their unit. */
   active: Map<string, Attempt>;
-  deadlines: TimeHeap<{ at: number; id: string; attempt: number }>;
-  /** The run is ending: nothing starts any more, and what is at work is stopped. */
-  ending?: { failure: Failure; cancelled: boolean };
-  /** Steps and elements: how many there are as far as known, and how many are over. */
+  /** Those of them that were told to stop since the driver last looked. */
+  stops: Attempt[];
+  /** Steps that can go on, unless they must wait for their turn. */
+  ready: Ready;
+  /** Scopes in which nothing is left to do. */
+  ended: Set<Scope>;
+  /** Steps with units at work. */
+  live: Set<StepState>;
+  timers: TimeHeap<Timer>;
+  /** What was over last; a few. */
+  latest: StepStatus[];
+  /** How many attempts have begun. */
+  started: number;
+  /** Published events that steps have taken, by id. */
+  consumed: Set<string>;
+  /** Steps as far as known, and how many of them are over. */
   progress: { all: number; over: number };
   usage: UsageTotal;
   /** Size of all outputs together as JSON. */
@@ -46,21 +83,69 @@ export interface RunState {
   failure?: Failure;
 }
 
+/** A workflow at work. */
+export interface Frame {
+  plan: Plan;
+  input: Json;
+  /** How many workflows are around it. */
+  depth: number;
+  /** That called the workflow. */
+  unit?: Unit;
+  main: Scope;
+  finally?: Scope;
+}
+
+/** A list of steps at work. */
+export interface Scope {
+  kind: 'main' | 'finally' | 'steps' | 'race' | 'fallback';
+  /** What the ids of its steps begin with. */
+  prefix: string;
+  block: Block;
+  frame: Frame;
+  /** Whose inside it is. */
+  unit?: Unit;
+  steps: StepState[];
+  /** How many steps are not over. */
+  left: number;
+  /** How many units are at work or wait for their next attempt. */
+  live: number;
+  /** Nothing starts any more, and what is at work is stopped. */
+  ending?: Ending;
+  /** Of a race: why the last step to fail did. */
+  lost?: Failure;
+}
+
+export type Ending =
+  /** A step has failed, or a limit is reached. */
+  | { kind: 'failed'; failure: Failure }
+  /** What is around the scope ends. */
+  | { kind: 'stopped'; failure: Failure }
+  | { kind: 'won'; output: Json };
+
 export interface StepState {
+  id: string;
+  scope: Scope;
+  plan: PlannedStep;
   phase: StepPhase;
   /** How many steps this one still waits for. */
   waitingFor: number;
   startedAt?: number;
   finishedAt?: number;
   failure?: Failure;
+  source?: Source;
   output: Json;
   /** Of the latest attempt; 0 before the first. */
   attempt: number;
   job?: string;
   fan?: Fan;
-  /** At work or waiting for the next attempt; by element, or SOLE. */
+  /** At work, waiting for the next attempt, or due for the next round; by element, or SOLE. */
   units: Map<number, Unit>;
-  retries: TimeHeap<{ at: number; unit: number }>;
+  /** Units whose next round may begin. */
+  due: Set<Unit>;
+  /** Something of it was done in this run, not taken over from another. */
+  fresh: boolean;
+  /** Its part of the run's progress. */
+  progress: { all: number; over: number };
 }
 
 /** The elements of a forEach. */
@@ -69,64 +154,145 @@ export interface Fan {
   /** The first element that has not been started yet. */
   next: number;
   outputs: Json[];
-  /** How many have succeeded. */
-  succeeded: number;
+  /** Elements that are over, be it well or tolerated. */
+  over: number;
+  succeeded: Set<number>;
+  /** The rest is not waited for. */
+  enough: boolean;
 }
 
 export interface Unit {
+  /** See `unitId`. */
+  id: string;
+  step: StepState;
+  index: number;
   phase: 'Running' | 'Waiting';
+  /** From 1; 0 if the step has none. */
+  round: number;
   attempt: number;
   startedAt: number;
   retryAt?: number;
   failure?: Failure;
   job?: string;
-}
-
-export interface Attempt {
-  id: string;
-  step: number;
-  unit: number;
-  attempt: number;
-  route: Route;
-  accepted?: { taskId: string; instance?: string };
-  /** Set once the attempt is to be stopped for a reason of its own. */
+  /** Output of the round before. */
+  previous: Json;
+  fresh: boolean;
+  /** Of a group or race at work. */
+  inside?: Scope;
+  /** Of a called workflow at work. */
+  frame?: Frame;
+  fallback?: Scope;
+  /** Why the attempt at a group or workflow is to be stopped. */
   stopping?: Failure;
 }
 
-/** The unit of a step without forEach. */
-export const SOLE = -1;
+/** An attempt in the hands of an agent, a Job, a clock, or people. */
+export interface Attempt {
+  id: string;
+  unit: Unit;
+  attempt: number;
+  route: Route;
+  accepted?: { taskId: string; instance?: string };
+  /** The attempt is to be stopped for a reason of its own. */
+  stopping?: Failure;
+  /** The attempt is to be stopped because what is around it ends. */
+  doomed?: true;
+}
 
-/** The most elements that a forEach takes. */
-const MAX_ITEMS = 100_000;
+export interface Timer {
+  at: number;
+  /** deadline: of an attempt. alarm: the end of a wait, or of the time for an approval. run: the run's limit. */
+  kind: 'deadline' | 'retry' | 'alarm' | 'run';
+  id: string;
+  attempt: number;
+}
 
-export function initialState(run: RunIdentity, plan: Plan, input: Json, rejection?: Failure): RunState {
-  const steps = plan.steps.map(initialStep);
-  return {
-    run,
-    plan,
-    input,
-    ...(rejection && { rejection }),
+export function initialState(setup: RunSetup): RunState {
+  const { plan, plans = new Map(), limits = {} } = setup;
+  const weight = plan.steps.weight + (plan.finally?.weight ?? 0);
+  const state: RunState = {
+    ...setup,
+    plans,
+    limits: tighter(plan.limits, limits),
     phase: 'Pending',
-    steps,
-    frontier: new Set(plan.steps.filter(({ needs }) => needs.length === 0).map(({ index }) => index)),
-    over: [],
-    latestElements: [],
+    suspended: false,
+    frame: undefined as unknown as Frame,
+    steps: new Map(),
     active: new Map(),
-    deadlines: new TimeHeap(),
-    progress: { all: steps.length, over: 0 },
+    stops: [],
+    ready: new Ready(),
+    ended: new Set(),
+    live: new Set(),
+    timers: new TimeHeap(),
+    latest: [],
+    started: 0,
+    consumed: new Set(),
+    progress: { all: weight, over: 0 },
     usage: { inputTokens: 0, outputTokens: 0, costNanoUsd: 0, unpricedCalls: 0 },
     outputBytes: 0,
   };
+  state.frame = openFrame(state, plan, setup.input, '');
+  return state;
 }
 
-function initialStep({ needs }: PlannedStep): StepState {
+function tighter(one: Limits, other: Limits): Limits {
+  const least = (field: keyof Limits): number => Math.min(one[field] ?? Infinity, other[field] ?? Infinity);
   return {
+    duration: least('duration'),
+    costNanoUsd: least('costNanoUsd'),
+    tokens: least('tokens'),
+    steps: least('steps'),
+  };
+}
+
+/** A workflow begins; `prefix` is that of its ids. */
+export function openFrame(state: RunState, plan: Plan, input: Json, prefix: string, unit?: Unit): Frame {
+  const depth = unit ? unit.step.scope.frame.depth + 1 : 0;
+  const frame = { plan, input, depth, ...(unit && { unit }) } as Frame;
+  frame.main = openScope(state, { kind: 'main', prefix, block: plan.steps, frame, ...(unit && { unit }) });
+  return frame;
+}
+
+export function openScope(state: RunState, head: Pick<Scope, 'kind' | 'prefix' | 'block' | 'frame' | 'unit'>): Scope {
+  const { steps } = head.block;
+  const scope: Scope = { ...head, steps: [], left: steps.length, live: 0 };
+  scope.steps = steps.map((plan) => pendingStep(scope, plan));
+  for (const step of scope.steps) {
+    state.steps.set(step.id, step);
+    if (step.waitingFor === 0) state.ready.add(step);
+  }
+  if (scope.left === 0) state.ended.add(scope);
+  return scope;
+}
+
+function pendingStep(scope: Scope, plan: PlannedStep): StepState {
+  return {
+    id: `${scope.prefix}${plan.name}`,
+    scope,
+    plan,
     phase: 'Pending',
-    waitingFor: needs.length,
+    waitingFor: plan.needs.length,
     output: null,
     attempt: 0,
     units: new Map(),
-    retries: new TimeHeap(),
+    due: new Set(),
+    fresh: false,
+    progress: { all: plan.weight, over: 0 },
+  };
+}
+
+export function newUnit(step: StepState, index: number, at: number): Unit {
+  const round = step.plan.repeat ? 1 : 0;
+  return {
+    id: unitId(step.id, index, round),
+    step,
+    index,
+    phase: 'Running',
+    round,
+    attempt: 0,
+    startedAt: at,
+    previous: null,
+    fresh: false,
   };
 }
 
@@ -134,39 +300,7 @@ export function isOver(state: RunState): boolean {
   return state.finishedAt !== undefined;
 }
 
-export function unitId(step: PlannedStep, unit: number): string {
-  return unit === SOLE ? step.name : `${step.name}[${unit}]`;
-}
-
-/** The position of the step, and the element. Ids are made by {@link unitId}. */
-export function unitOf(plan: Plan, id: string): { step: number; unit: number } {
-  const bracket = id.indexOf('[');
-  const name = bracket === -1 ? id : id.slice(0, bracket);
-  const step = plan.positions.get(name);
-  if (step === undefined) throw new Error(`the log names a step ${id} that the workflow does not have`);
-  return { step, unit: bracket === -1 ? SOLE : Number(id.slice(bracket + 1, -1)) };
-}
-
-/** The values that expressions of a step, or of one of its elements, see. */
-export function valuesFor(state: RunState, step?: PlannedStep, unit = SOLE): Values {
-  const { run, input, plan, steps } = state;
-  return {
-    variable: (name) => {
-      if (name === step?.forEach?.as) return steps[step.index]?.fan?.items[unit] ?? null;
-      if (name === 'index') return unit;
-      return name === 'run' ? { uid: run.uid, name: run.name, namespace: run.namespace } : input;
-    },
-    output: (name) => steps[unitOf(plan, name).step]?.output ?? null,
-  };
-}
-
-/** The list of a forEach. Throws TemplateError. */
-export function itemsOf(state: RunState, step: PlannedStep): Json[] {
-  if (!step.forEach) throw new Error(`step ${step.name} has no forEach`);
-  const items = step.forEach.items.evaluate(valuesFor(state, step));
-  const path = `steps[${step.index}].forEach.items`;
-  if (!Array.isArray(items))
-    throw new TemplateError(path, new ExpressionError(`takes a list, not ${nounOf(kindOf(items))}`));
-  if (items.length <= MAX_ITEMS) return items;
-  throw new TemplateError(path, new ExpressionError(`the list has ${items.length} elements; ${MAX_ITEMS} are allowed`));
+/** The scope inside a unit in which steps are at work. */
+export function insideScope({ fallback, inside, frame }: Unit): Scope | undefined {
+  return fallback ?? inside ?? frame?.finally ?? frame?.main;
 }

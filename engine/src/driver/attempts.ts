@@ -1,23 +1,24 @@
 // The attempts of one run that are at work: those at agents' services, and those in Jobs.
 import type { Outcome, Route } from '../core/events.ts';
-import type { Attempt, RunIdentity } from '../core/state.ts';
-import type { PlannedStep } from '../core/plan.ts';
-import type { Work } from '../core/task.ts';
+import type { Json } from '../core/expression/values.ts';
+import type { Attempt, RunIdentity, Unit } from '../core/state.ts';
+import type { Work } from '../core/work.ts';
 import { followTask, type Accepted } from './a2a/follow.ts';
 import { sizedOutput } from './a2a/task-view.ts';
 import type { Applicant } from './admission.ts';
 import { attemptKey, jobName } from './jobs.ts';
 import type { World } from './world.ts';
-import type { Json } from '../core/expression/values.ts';
 import type { StepOutcome } from '@kadre/crds';
 
 /** What an attempt has to tell. */
 export type Report = { id: string; attempt: number } & News;
-type News = { accepted: Accepted } | { outcome: Outcome };
+export type News = { accepted: Accepted } | { outcome: Outcome };
 
 /** The run that the attempts are part of. */
 export interface Listener extends Applicant {
   report(report: Report): void;
+  /** What is known by that name may have changed. */
+  hint(kind: 'jobs' | 'approvals' | 'events', key: string): void;
 }
 
 interface Handle {
@@ -49,9 +50,13 @@ export class Attempts {
   }
 
   /** How the attempt may be carried out, if there is a place for it now. */
-  admit({ task }: PlannedStep, id: string, attempt: number): Route | undefined {
-    const served = task.kind === 'agent' && !task.agent.gpu && !task.agent.isolation && this.#isServed(task.agent.name);
-    const place = served ? `agent ${this.#run.namespace}/${task.agent.name}` : JOBS;
+  admit({ id, step }: Unit, attempt: number): Route | undefined {
+    const { action } = step.plan;
+    const agent =
+      action.kind === 'agent' && !action.agent.gpu && !action.agent.isolation ? action.agent.name : undefined;
+    const served = agent !== undefined && this.#isServed(agent);
+    const place = served ? `agent ${this.#run.namespace}/${agent}` : JOBS;
+    if (this.#places.has(id)) return undefined;
     if (!this.#world.admission.acquire(place, this.#runner)) return undefined;
     this.#places.set(id, place);
     return served ? { kind: 'service' } : { kind: 'job', job: jobName({ run: this.#run, step: id, attempt }) };

@@ -5,6 +5,7 @@ import { A2AConnection } from './a2a/connection.ts';
 import { Admission } from './admission.ts';
 import { systemClock, pause } from './clock.ts';
 import { defaultLimits, type EngineOptions } from './options.ts';
+import { Queues } from './queues.ts';
 import { Runner } from './runner.ts';
 import type { World } from './world.ts';
 
@@ -14,8 +15,8 @@ export interface Engine {
 }
 
 /**
- * Takes up all open runs and every new one. One engine per store: a second one would do no harm to the log, but would
- * ask agents twice. Rejects if the store cannot be read.
+ * Takes up all open runs that no other engine has, and every new one. Several engines may share a store that allows for
+ * it: each has its seat, its runs, and takes over those of engines that died. Rejects if the store cannot be read.
  */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { store, agents, logger, signal, clock = systemClock } = options;
@@ -31,6 +32,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     limits,
     signal,
     admission,
+    queues: new Queues(),
     connection: new A2AConnection({ dispatcher, ...limits }),
     mint: ({ run, step, attempt }, agent, timeout = 0, job) => {
       const claims = {
@@ -45,65 +47,154 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     },
   };
   const intake = new Intake(world);
-  await intake.adoptOpenRuns();
-  const stopped = intake.work().then(() => dispatcher.destroy());
+  await intake.sitDown();
+  const stopped = intake.work().finally(() => dispatcher.destroy());
   return { stopped };
 }
 
+/** How many runs are claimed at once, so that several engines that start together share what there is. */
+const CLAIM = 500;
+
+/** An engine's seat in the store, and the runs that it has. */
 class Intake {
   readonly #world: World;
   readonly #runners = new Map<string, Runner>();
   readonly #work = new Set<Promise<void>>();
-  readonly #subscriptions: (() => void)[];
+  #seat: { epoch: number; lost: AbortController } | undefined;
+  /** At most one claim at a time, and one more if something came meanwhile. */
+  #claiming: Promise<void> | undefined;
+  #claimAgain = false;
 
-  /** Listens before it looks, so that no run falls between the two. */
   constructor(world: World) {
     this.#world = world;
-    this.#subscriptions = this.#listen(world.store);
   }
 
-  async adoptOpenRuns(): Promise<void> {
-    for (const uid of await this.#world.store.openRuns()) this.#adopt(uid);
+  async sitDown(): Promise<void> {
+    const { store, limits } = this.#world;
+    this.#seat = { epoch: await store.joinEngines(limits.seat), lost: new AbortController() };
+    await this.#claim();
   }
 
   /** Resolves when the engine is told to stop and has let go of all runs. */
   async work(): Promise<void> {
     const { signal, clock, limits } = this.#world;
+    const subscriptions = this.#listen(this.#world.store);
+    this.#claimSoon();
+    const renewing = this.#keepSeat();
     for (;;) {
       await pause(clock, limits.poll, signal);
       if (signal.aborted) break;
-      await this.#poll();
+      this.#claimSoon();
+      for (const runner of this.#runners.values()) runner.lookAtAll();
     }
-    for (const stop of this.#subscriptions) stop();
-    await Promise.all(this.#work);
+    for (const stop of subscriptions) stop();
+    await Promise.all([renewing, this.#claiming]);
+    await this.#getUp();
   }
 
   #listen(store: Store): (() => void)[] {
-    const poke = (uid: string): void => this.#runners.get(uid)?.poke();
+    const runnerOf = (key: string): Runner | undefined => this.#runners.get(key.slice(0, key.indexOf('/')));
     return [
-      store.subscribe('submissions', (uid) => this.#adopt(uid)),
-      store.subscribe('cancellations', poke),
-      store.subscribe('job-outcomes', (key) => this.#runners.get(key.slice(0, key.indexOf('/')))?.jobFinished(key)),
+      store.subscribe('submissions', () => this.#claimSoon()),
+      store.subscribe('controls', (uid) => this.#runners.get(uid)?.poke()),
+      store.subscribe('job-outcomes', (key) => runnerOf(key)?.hint('jobs', key)),
+      store.subscribe('decisions', (key) => runnerOf(key)?.hint('approvals', key)),
+      store.subscribe('events', (key) => {
+        const [namespace = '', name = ''] = key.split(/\/(.*)/s);
+        for (const runner of this.#runners.values()) runner.eventPublished(namespace, name);
+      }),
+      store.subscribe('queues', (queue) => this.#world.queues.wake(queue)),
     ];
   }
 
-  /** Hints may get lost. */
-  async #poll(): Promise<void> {
-    try {
-      await this.adoptOpenRuns();
-    } catch (error) {
-      this.#world.logger.error({ err: error }, 'the open runs cannot be read');
+  /** Shows the others that this engine lives. Without its seat it must not write: it lets go of all and sits down again. */
+  async #keepSeat(): Promise<void> {
+    const { signal, clock, limits, store, logger } = this.#world;
+    let renewedAt = clock.now();
+    while (!signal.aborted) {
+      await pause(clock, limits.seat / 3, signal);
+      if (signal.aborted || !this.#seat) return;
+      try {
+        const { epoch } = this.#seat;
+        if (await store.renewEngine(epoch, limits.seat)) {
+          renewedAt = clock.now();
+          continue;
+        }
+        logger.warn({ epoch }, 'the seat of this engine is lost; its runs are left to others');
+      } catch (error) {
+        logger.error({ err: error }, 'the seat of this engine cannot be renewed');
+        if (clock.now() - renewedAt < limits.seat) continue;
+      }
+      await this.#sitDownAgain();
+      renewedAt = clock.now();
     }
-    for (const runner of this.#runners.values()) runner.lookAtAllJobs();
   }
 
-  #adopt(uid: string): void {
-    if (this.#runners.has(uid) || this.#world.signal.aborted) return;
-    const runner = new Runner(this.#world, uid);
+  async #sitDownAgain(): Promise<void> {
+    const { signal, clock, limits, logger } = this.#world;
+    this.#seat?.lost.abort();
+    await Promise.all(this.#work);
+    while (!signal.aborted) {
+      try {
+        await this.sitDown();
+        return;
+      } catch (error) {
+        logger.error({ err: error }, 'this engine cannot take a seat');
+        await pause(clock, limits.seat / 3, signal);
+      }
+    }
+  }
+
+  async #getUp(): Promise<void> {
+    const { store, logger } = this.#world;
+    await Promise.all(this.#work);
+    try {
+      if (this.#seat) await store.leaveEngines(this.#seat.epoch);
+    } catch (error) {
+      logger.warn({ err: error }, 'the seat of this engine could not be given back; it falls free by itself');
+    }
+  }
+
+  /** Hints may get lost, so this is called now and then without one. */
+  #claimSoon(): void {
+    if (this.#claiming) {
+      this.#claimAgain = true;
+      return;
+    }
+    this.#claiming = this.#claim()
+      .catch((error: unknown) => {
+        this.#world.logger.error({ err: error }, 'the open runs cannot be read');
+      })
+      .finally(() => {
+        this.#claiming = undefined;
+        if (this.#claimAgain) {
+          this.#claimAgain = false;
+          this.#claimSoon();
+        }
+      });
+  }
+
+  async #claim(): Promise<void> {
+    const { store, limits, signal } = this.#world;
+    for (;;) {
+      const seat = this.#seat;
+      const room = Math.min(CLAIM, limits.runs - this.#runners.size);
+      if (!seat || signal.aborted || room <= 0) return;
+      const claimed = await store.claimRuns(seat.epoch, room);
+      for (const uid of claimed) this.#adopt(uid, seat);
+      if (claimed.length < room) return;
+    }
+  }
+
+  #adopt(uid: string, { epoch, lost }: { epoch: number; lost: AbortController }): void {
+    const signal = AbortSignal.any([this.#world.signal, lost.signal]);
+    if (this.#runners.has(uid) || signal.aborted) return;
+    const runner = new Runner(this.#world, { epoch, signal }, uid);
     this.#runners.set(uid, runner);
     const work = runner.run().finally(() => {
       this.#runners.delete(uid);
       this.#work.delete(work);
+      if (this.#runners.size === this.#world.limits.runs - 1) this.#claimSoon();
     });
     this.#work.add(work);
   }

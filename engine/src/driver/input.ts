@@ -1,4 +1,4 @@
-// Whether the input of a run is what the workflow takes.
+// Whether the input of a run, or what somebody filled in, is what a JSON Schema asks for.
 import { Ajv, type ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { RE2JS } from 're2js';
@@ -25,11 +25,24 @@ const options = { strict: false, validateFormats: false, allErrors: false, code:
 
 /** What is wrong with the input; undefined if nothing is. Throws for a schema that is none. */
 export function inputProblem(schema: Record<string, unknown>, input: unknown): string | undefined {
+  return schemaProblem(schema, input, 'input', 'is not what the workflow takes');
+}
+
+/**
+ * What is wrong with a value, by its schema; undefined if nothing is. Throws for a schema that is none.
+ *
+ * @param called how messages call the value, such as answer
+ */
+export function schemaProblem(
+  schema: Record<string, unknown>,
+  value: unknown,
+  called: string,
+  otherwise = 'is not what the schema asks for',
+): string | undefined {
   const validate = compile(schema);
-  if (validate(input)) return undefined;
+  if (validate(value)) return undefined;
   const [error] = validate.errors ?? [];
-  const where = error?.instancePath ? `input${error.instancePath.replaceAll('/', '.')}` : 'input';
-  return `${where} ${error?.message ?? 'is not what the workflow takes'}`;
+  return `${called}${error?.instancePath.replaceAll('/', '.') ?? ''} ${error?.message ?? otherwise}`;
 }
 
 /** What is wrong with the schema itself. */

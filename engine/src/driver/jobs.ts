@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { JobRequest } from '@kadre/store';
 import type { RunIdentity } from '../core/state.ts';
-import type { Work } from '../core/task.ts';
+import type { Work } from '../core/work.ts';
 
 export interface AttemptName {
   run: RunIdentity;
@@ -10,6 +10,9 @@ export interface AttemptName {
   step: string;
   attempt: number;
 }
+
+/** What a pod can do. */
+export type PodWork = Extract<Work, { kind: 'agent' | 'container' }>;
 
 /** `<run uid>/<step id>/<attempt>`: names an attempt everywhere. */
 export function attemptKey({ run, step, attempt }: AttemptName): string {
@@ -28,7 +31,12 @@ export function jobName(name: AttemptName): string {
 }
 
 /** `stepToken`: for an agent's pod, good for this Job's alone. */
-export function jobRequest(name: AttemptName, work: Work, stepToken: string, timeout: number | undefined): JobRequest {
+export function jobRequest(
+  name: AttemptName,
+  work: PodWork,
+  stepToken: string,
+  timeout: number | undefined,
+): JobRequest {
   const { run, step, attempt } = name;
   return {
     key: attemptKey(name),

@@ -21,6 +21,10 @@ export interface EngineLimits {
   jobs: number;
   /** How often the store is looked at for what a lost hint didn't tell. */
   poll: number;
+  /** How many runs are at work in this engine at once; the others are left to other engines, or wait. */
+  runs: number;
+  /** How long this engine's seat is kept for it when it shows no sign of life; then others take its runs over. */
+  seat: number;
   /** How long an agent may be out of reach, or have no room, before the attempt counts as failed. */
   agentPatience: number;
   /** How long a stream may be silent before it is opened anew. */
@@ -37,6 +41,8 @@ export const defaultLimits: EngineLimits = {
   tasksPerAgent: 64,
   jobs: 500,
   poll: 5_000,
+  runs: 20_000,
+  seat: 15_000,
   agentPatience: 30_000,
   streamSilence: 60_000,
   agentResponse: 15_000,

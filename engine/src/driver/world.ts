@@ -7,6 +7,7 @@ import type { AgentDirectory } from './agents.ts';
 import type { Clock } from './clock.ts';
 import type { AttemptName } from './jobs.ts';
 import type { EngineLimits } from './options.ts';
+import type { Queues } from './queues.ts';
 
 export interface World {
   store: Store;
@@ -17,6 +18,7 @@ export interface World {
   signal: AbortSignal;
   connection: A2AConnection;
   admission: Admission;
+  queues: Queues;
   /** A step token, good until the step's timeout and some time more. */
   mint: (name: AttemptName, agent: string, timeout?: number, job?: string) => string;
 }

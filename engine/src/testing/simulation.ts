@@ -1,13 +1,16 @@
 // Plays a run against the pure core alone: attempts end in whatever order a test wants, time is a number.
 import type { FailureReason } from '@kadre/crds';
-import { decide, settle, workOf, type Admit } from '../core/decide.ts';
+import type { CachedOutput } from '@kadre/store';
+import { compileWorkflow } from '../core/compile/compile-workflow.ts';
+import { decide, type Surroundings } from '../core/decide.ts';
 import type { EngineEvent, Outcome } from '../core/events.ts';
 import { evolve } from '../core/evolve.ts';
 import type { Json } from '../core/expression/values.ts';
-import { planOf, type Plan } from '../core/plan.ts';
+import type { Limits, Plan } from '../core/plan.ts';
 import { project } from '../core/project.ts';
-import { initialState, isOver, type RunState } from '../core/state.ts';
-import type { Work } from '../core/task.ts';
+import { settle } from '../core/settle.ts';
+import { initialState, isOver, type Attempt, type Reuse, type RunState } from '../core/state.ts';
+import { workOf, type Work } from '../core/work.ts';
 
 export const noUsage = { inputTokens: 0, outputTokens: 0, costNanoUsd: 0, unpricedCalls: 0 };
 /** A step that asks an agent. */
@@ -22,6 +25,12 @@ const run = { uid: 'u1', namespace: 'team', name: 'run' };
 export interface Script {
   workflow: unknown;
   input?: Json;
+  /** The workflows that its steps call. */
+  workflows?: Record<string, unknown>;
+  limits?: Limits;
+  requestedBy?: string;
+  reuse?: Reuse;
+  cache?: ReadonlyMap<string, CachedOutput>;
   /** How an attempt ends. */
   behave?: (id: string, attempt: number, work: Work) => Outcome;
   /** How many attempts may be at work at once; absent: any number. */
@@ -43,14 +52,14 @@ export class Simulation {
   /** How often the core asked whether an attempt may start. */
   questions = 0;
   readonly #script: Script;
+  readonly #plans: ReadonlyMap<string, Plan>;
   /** When the core wants to be asked again. */
   #wakeAt = Infinity;
   readonly #ended: { id: string; attempt: number; outcome: Outcome }[] = [];
 
   constructor(script: Script) {
-    const planned = planOf(script.workflow);
-    if ('problems' in planned) throw new Error(JSON.stringify(planned.problems));
-    this.plan = planned.plan;
+    this.plan = compiled(script.workflow, 'main');
+    this.#plans = new Map(Object.entries(script.workflows ?? {}).map(([name, spec]) => [name, compiled(spec, name)]));
     this.#script = script;
     this.state = this.#fresh();
     this.advance();
@@ -82,31 +91,46 @@ export class Simulation {
 
   /** Decides until nothing is left to decide. */
   advance(): void {
-    const free = (): boolean => this.state.active.size + admitted < (this.#script.capacity ?? Infinity);
-    let admitted = 0;
-    const admit: Admit = () => {
-      this.questions++;
-      if (!free()) return undefined;
-      admitted++;
-      return { kind: 'service' };
-    };
     for (;;) {
-      const { events, wakeAt } = decide(this.state, this.now, admit);
+      const { events, wakeAt } = decide(this.state, this.now, this.surroundings());
       this.#wakeAt = wakeAt;
       for (const event of events) this.#record(event);
-      admitted = 0;
-      if (events.length === 0) return;
+      if (events.length === 0) break;
     }
+    // Whoever has the attempt hears of it at once, and reports in its own time.
+    this.state.stops.length = 0;
+  }
+
+  /** What the core is told; `room`: how many more attempts may be at work. */
+  surroundings(room = (this.#script.capacity ?? Infinity) - this.handedOut.length): Surroundings {
+    let left = room;
+    return {
+      admit: () => {
+        this.questions++;
+        return left-- > 0 ? { kind: 'service' } : undefined;
+      },
+      inputProblem: () => undefined,
+      approvalName: (id, attempt) => `${id}-${attempt}`,
+      cacheKey: (parts) => parts.join('/'),
+      cached: (key) => this.#script.cache?.get(key) ?? null,
+    };
+  }
+
+  /** Attempts that agents have, or that are told to stop. */
+  get handedOut(): Attempt[] {
+    return [...this.state.active.values()].filter(({ route, doomed, stopping }) => {
+      return route.kind === 'service' || doomed === true || stopping !== undefined;
+    });
   }
 
   /** Lets the attempt at this place of the queue end as the script says. */
   end(place: number): void {
-    const attempts = [...this.state.active.values()];
+    const attempts = this.handedOut;
     const attempt = attempts[place % attempts.length];
     if (!attempt) return;
     const outcome = (this.#script.behave ?? succeed)(attempt.id, attempt.attempt, workOf(this.state, attempt));
     this.#ended.push({ id: attempt.id, attempt: attempt.attempt, outcome });
-    this.report(attempt.id, attempt.attempt, this.state.ending ? 'stopped' : outcome);
+    this.report(attempt.id, attempt.attempt, attempt.doomed || attempt.stopping ? 'stopped' : outcome);
   }
 
   report(id: string, attempt: number, outcome: Outcome): void {
@@ -141,13 +165,15 @@ export class Simulation {
   /** The state as the log alone tells it, after a trip through JSON. */
   replayed(): RunState {
     const events = JSON.parse(JSON.stringify(this.log)) as EngineEvent[];
-    return events.reduce(evolve, this.#fresh());
+    const state = events.reduce(evolve, this.#fresh());
+    state.stops.length = 0;
+    return state;
   }
 
   /** Plays to the end, the oldest attempt first. */
   finish(): this {
     while (!this.over) {
-      if (this.state.active.size > 0) this.end(0);
+      if (this.handedOut.length > 0) this.end(0);
       else if (this.#wakeAt === Infinity) throw new Error(`the run is stuck: ${JSON.stringify(this.log.at(-1))}`);
       else this.wait();
     }
@@ -155,11 +181,26 @@ export class Simulation {
   }
 
   #fresh(): RunState {
-    return initialState(run, this.plan, this.#script.input ?? null);
+    const { input = null, limits, requestedBy, reuse } = this.#script;
+    return initialState({
+      run,
+      plan: this.plan,
+      plans: this.#plans,
+      input,
+      ...(limits && { limits }),
+      ...(requestedBy !== undefined && { requestedBy }),
+      ...(reuse && { reuse }),
+    });
   }
 
   #record(event: EngineEvent): void {
     evolve(this.state, event);
     this.log.push(event);
   }
+}
+
+function compiled(spec: unknown, name: string): Plan {
+  const result = compileWorkflow(spec, name);
+  if ('problems' in result) throw new Error(JSON.stringify(result.problems));
+  return result.plan;
 }

@@ -1,7 +1,7 @@
 // Hands a task to an agent and stays with it to its end: through cut streams, lost replicas and restarts of the engine.
 import { a2aMetadata, type Failure } from '@kadre/crds';
 import type { Outcome } from '../../core/events.ts';
-import type { Work } from '../../core/task.ts';
+import type { Work } from '../../core/work.ts';
 import { pause, type Clock } from '../clock.ts';
 import { CallError, type A2AConnection } from './connection.ts';
 import { replicaUrl } from './instance.ts';

@@ -1,0 +1,274 @@
+// A run from one loading of its log to the next: what is reported is recorded, then what follows from it, and only then
+// is anything done about it.
+import { createHash } from 'node:crypto';
+import type { AppendEffects, CachedOutput, NewEvent, RunSubmission } from '@kadre/store';
+import { cacheKeyOf, decide, type Surroundings } from '../core/decide.ts';
+import type { EngineEvent, EventOf } from '../core/events.ts';
+import { evolve, outputInside } from '../core/evolve.ts';
+import type { Json } from '../core/expression/values.ts';
+import { TemplateError } from '../core/expression/template.ts';
+import { placeOf } from '../core/ids.ts';
+import { project } from '../core/project.ts';
+import { noUsage, settle } from '../core/settle.ts';
+import { valuesAt } from '../core/sight.ts';
+import { isOver, type Attempt, type RunState, type Unit } from '../core/state.ts';
+import { workOf } from '../core/work.ts';
+import type { Accepted } from './a2a/follow.ts';
+import { Attempts, type Listener, type Report } from './attempts.ts';
+import { attemptKey, jobName, jobRequest } from './jobs.ts';
+import { calledInputProblem, type Loaded } from './load.ts';
+import { Waits } from './waits.ts';
+import type { World } from './world.ts';
+
+/** What may have changed in the store since the last look; absent: anything. */
+export interface News {
+  /** Keys of jobs that may have ended. */
+  jobs?: ReadonlySet<string>;
+  /** Keys of approvals that may be decided. */
+  approvals?: ReadonlySet<string>;
+  /** Names of events that may have been published. */
+  events?: ReadonlySet<string>;
+}
+
+type Effects = Required<Pick<AppendEffects, 'jobs' | 'abandon' | 'approvals' | 'withdraw' | 'cache'>>;
+
+export class Life {
+  readonly state: RunState;
+  readonly #world: World;
+  readonly #runner: Listener;
+  readonly #epoch: number;
+  readonly #submission: RunSubmission;
+  readonly #attempts: Attempts;
+  readonly #waits: Waits;
+  readonly #surroundings: Surroundings;
+  /** What was looked up in the cache. */
+  readonly #cached = new Map<string, CachedOutput | null>();
+  #seq: number;
+  /** What the current turn has to record. */
+  #events: EngineEvent[] = [];
+  #effects: Effects = noEffects();
+  #started: Attempt[] = [];
+
+  constructor(world: World, runner: Listener, epoch: number, { state, seq, submission }: Loaded) {
+    this.state = state;
+    this.#world = world;
+    this.#runner = runner;
+    this.#epoch = epoch;
+    this.#submission = submission;
+    this.#seq = seq;
+    this.#attempts = new Attempts(world, runner, state.run);
+    this.#waits = new Waits(world, state);
+    this.#surroundings = {
+      admit: (unit, attempt) => this.#attempts.admit(unit, attempt),
+      inputProblem: calledInputProblem,
+      approvalName: (step, attempt) => jobName({ run: state.run, step, attempt }),
+      cacheKey: (parts) => createHash('sha256').update(JSON.stringify(parts)).digest('hex'),
+      cached: (key) => this.#cached.get(key),
+    };
+  }
+
+  /** Takes up what was at work when the log was left. */
+  resume(): void {
+    for (const attempt of this.state.active.values()) this.#handOut(attempt, true);
+    this.#stopWhatMust();
+  }
+
+  /** Lets go of what is at work; it goes on without this engine. */
+  end(): void {
+    this.#attempts.letGo();
+    this.#world.admission.withdraw(this.#runner);
+  }
+
+  /** Records what was reported and what follows from it, then does it. Returns when to look again by itself. */
+  async turn(reports: Report[], news: News): Promise<number> {
+    await this.#takeIn([
+      ...reports,
+      ...(await this.#attempts.finishedJobs(news.jobs)),
+      ...(await this.#waits.reports(news.approvals, news.events)),
+    ]);
+    if (!(await this.#mayBegin())) {
+      await this.#commit();
+      return Infinity;
+    }
+    const wakeAt = await this.#decideAll();
+    this.#attempts.giveBackUnused(this.state.active);
+    this.#world.admission.settle(this.#runner);
+    await this.#commit();
+    for (const attempt of this.#started.splice(0)) {
+      // It may have ended in the same breath.
+      if (this.state.active.get(attempt.id) === attempt) this.#handOut(attempt, false);
+    }
+    this.#stopWhatMust();
+    return wakeAt;
+  }
+
+  /** Whether a step waits for an event of that name, in that namespace. */
+  waitsFor(namespace: string, event: string): boolean {
+    return namespace === this.state.run.namespace && this.#waits.expects(event);
+  }
+
+  async #decideAll(): Promise<number> {
+    const { store, clock } = this.#world;
+    for (;;) {
+      const { events, wakeAt, lookups } = decide(this.state, clock.now(), this.#surroundings);
+      for (const event of events) this.#record(event);
+      for (const key of lookups) this.#cached.set(key, (await store.cachedOutput(key, clock.now())) ?? null);
+      if (events.length === 0 && lookups.length === 0) return wakeAt;
+    }
+  }
+
+  async #takeIn(reports: Report[]): Promise<void> {
+    const { store, clock } = this.#world;
+    const { uid } = this.state.run;
+    const { cancellation, suspended } = await store.controls(uid);
+    const at = clock.now();
+    if (cancellation !== undefined && !this.state.cancelled)
+      this.#record({ at, type: 'CancelRequested', data: { message: cancellation } });
+    if (suspended !== this.state.suspended)
+      this.#record({ at, type: suspended ? 'RunSuspended' : 'RunResumed', data: {} });
+    for (const report of reports) {
+      if ('accepted' in report) this.#accept(report.id, report.attempt, report.accepted);
+      else await this.#settle(report);
+    }
+  }
+
+  async #settle({ id, attempt, outcome }: Extract<Report, { outcome: unknown }>): Promise<void> {
+    const { kind } = this.state.active.get(id)?.route ?? {};
+    const mayCost = kind === 'service' || kind === 'job';
+    const usage = mayCost ? await this.#world.store.usage(this.state.run.uid, id, attempt) : noUsage;
+    const event = settle(this.state, id, attempt, outcome, usage, this.#world.clock.now());
+    if (event) this.#record(event);
+  }
+
+  #accept(id: string, attempt: number, accepted: Accepted): void {
+    const active = this.state.active.get(id);
+    if (active?.attempt !== attempt) return;
+    const { taskId, instance } = active.accepted ?? {};
+    if (taskId === accepted.taskId && instance === accepted.instance) return;
+    this.#record({ at: this.#world.clock.now(), type: 'StepAccepted', data: { step: id, attempt, ...accepted } });
+  }
+
+  /** Whether the run has its place among those that share one, if its workflow wants that. */
+  async #mayBegin(): Promise<boolean> {
+    const { startedAt, plan, cancelled, rejection, suspended, phase } = this.state;
+    const { concurrency } = plan;
+    if (startedAt !== undefined || !concurrency || cancelled || rejection || suspended) return true;
+    const queue = this.#queueName(concurrency.key);
+    if (queue === undefined) return true;
+    const { store, clock } = this.#world;
+    const { uid, name } = this.state.run;
+    const entry = { run: uid, queue, limit: concurrency.limit, priority: this.#submission.priority ?? 0 };
+    const { admitted, ahead } = await store.enterQueue({ ...entry, orLeave: concurrency.onConflict === 'reject' });
+    if (admitted) {
+      this.#world.queues.leave(this.#runner);
+      return true;
+    }
+    if (concurrency.onConflict === 'reject') {
+      const message = 'another run has the place: see concurrency in the workflow';
+      this.#record({
+        at: clock.now(),
+        type: 'RunFailed',
+        data: { failure: { reason: 'ConcurrencyConflict', message } },
+      });
+      return false;
+    }
+    if (concurrency.onConflict === 'cancel') {
+      for (const other of ahead) await store.cancelRun(other, `The run ${name} takes its place.`);
+    }
+    this.#world.queues.join(queue, this.#runner, entry.priority);
+    if (phase === 'Pending') this.#record({ at: clock.now(), type: 'RunQueued', data: { queue } });
+    return false;
+  }
+
+  #queueName(key: { evaluate: (values: ReturnType<typeof valuesAt>) => string }): string | undefined {
+    const { run, plan, frame } = this.state;
+    try {
+      return `${run.namespace}/${plan.name}/${key.evaluate(valuesAt(this.state, { scope: frame.main }))}`;
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      const failure = { reason: 'InvalidExpression', message: error.message } as const;
+      this.#record({ at: this.#world.clock.now(), type: 'RunFailed', data: { failure } });
+      return undefined;
+    }
+  }
+
+  #record(event: EngineEvent): void {
+    const before = 'step' in event.data ? this.state.active.get(event.data.step) : undefined;
+    if (event.type === 'StepSucceeded') this.#keepInCache(event);
+    evolve(this.state, event);
+    this.#events.push(event);
+    if (event.type === 'StepStarted') this.#onStarted(event.data.step);
+    if (before && this.state.active.get(before.id) !== before) this.#onEnded(before, event);
+  }
+
+  #onStarted(id: string): void {
+    const attempt = this.state.active.get(id);
+    if (!attempt) return;
+    this.#started.push(attempt);
+    const request = attempt.route.kind === 'approval' ? this.#waits.request(attempt) : undefined;
+    if (request) this.#effects.approvals.push(request);
+    if (attempt.route.kind !== 'job') return;
+    const name = { run: this.state.run, step: id, attempt: attempt.attempt };
+    const { timeout } = attempt.unit.step.plan;
+    const work = workOf(this.state, attempt);
+    if (work.kind !== 'agent' && work.kind !== 'container') return;
+    const token = work.kind === 'agent' ? this.#world.mint(name, work.agent, timeout, attempt.route.job) : '';
+    this.#effects.jobs.push(jobRequest(name, work, token, timeout));
+  }
+
+  #onEnded(attempt: Attempt, { type, data }: EngineEvent): void {
+    this.#attempts.forget(attempt);
+    this.#waits.forget(attempt);
+    const key = attemptKey({ run: this.state.run, step: attempt.id, attempt: attempt.attempt });
+    if (attempt.route.kind === 'job') this.#effects.abandon.push(key);
+    const decided = type === 'StepSucceeded' && data.source?.kind === 'approval' && data.source.by !== undefined;
+    if (attempt.route.kind === 'approval' && !decided) this.#effects.withdraw.push(key);
+  }
+
+  /** Before the event is applied: the unit is gone afterwards. */
+  #keepInCache({ at, data }: EventOf<'StepSucceeded'>): void {
+    const { step, index } = placeOf(data.step);
+    const known = this.state.steps.get(step);
+    const unit: Unit | undefined = known?.units.get(index);
+    const { cache } = known?.plan ?? {};
+    if (!cache || !unit || data.again || data.source) return;
+    const output: Json = data.output === undefined ? outputInside(unit) : data.output;
+    const key = cacheKeyOf(this.state, unit, this.#surroundings);
+    this.#effects.cache.push({ key, output, run: this.state.run.uid, expiresAt: at + cache.ttl });
+  }
+
+  async #commit(): Promise<void> {
+    if (this.#events.length === 0) return;
+    const { run, failure } = this.state;
+    const events: NewEvent[] = this.#events.splice(0);
+    const projection = { ...run, status: project(this.state), ...(failure && { failure }) };
+    const effects = this.#effects;
+    this.#effects = noEffects();
+    const closed = isOver(this.state);
+    await this.#world.store.append(run.uid, this.#seq, events, { ...effects, projection, closed, epoch: this.#epoch });
+    this.#seq += events.length;
+  }
+
+  #handOut(attempt: Attempt, resumed: boolean): void {
+    const { kind } = attempt.route;
+    if (kind === 'service' || kind === 'job') this.#attempts.start(attempt, workOf(this.state, attempt), { resumed });
+    else {
+      this.#waits.start(attempt);
+      // What it waits for may be there already.
+      if (attempt.route.kind === 'event') this.#runner.hint('events', attempt.route.name);
+    }
+  }
+
+  #stopWhatMust(): void {
+    for (const attempt of this.state.stops.splice(0)) {
+      if (this.state.active.get(attempt.id) !== attempt) continue;
+      const { kind } = attempt.route;
+      if (kind === 'service' || kind === 'job') this.#attempts.stop(attempt);
+      else this.#runner.report({ id: attempt.id, attempt: attempt.attempt, outcome: 'stopped' });
+    }
+  }
+}
+
+function noEffects(): Effects {
+  return { jobs: [], abandon: [], approvals: [], withdraw: [], cache: [] };
+}
