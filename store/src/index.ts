@@ -1,5 +1,6 @@
+export type { ArchiveFailure, ArchiveOptions, ArchiveReport } from './archive/archive.ts';
 export type { DecisionRecord, Describe } from './archive/record.ts';
-export { expiredRuns, type RetentionPolicy } from './archive/retention.ts';
+export { enforceRetention, expiredRuns, type RetentionPolicy, type RetentionStore } from './archive/retention.ts';
 export {
   BlobDamagedError,
   BlobMissingError,

@@ -1,5 +1,8 @@
 // How long closed runs are remembered, and what becomes of them afterwards.
-import type { ClosedRun } from '../store.ts';
+import type { ClosedRun, Store } from '../store.ts';
+import { archiveRuns, type ArchiveOptions, type ArchiveReport } from './archive.ts';
+
+export type RetentionStore = Pick<Store, 'closedRuns' | 'submission' | 'events' | 'deleteRun'>;
 
 /** Each limit holds by itself; without any, runs are kept for ever. */
 export interface RetentionPolicy {
@@ -10,6 +13,48 @@ export interface RetentionPolicy {
 }
 
 const DAY_MS = 86_400_000;
+/** So many runs are looked at together, where one need not know of the others. */
+const PAGE = 1_000;
+
+/**
+ * Deletes the closed runs that the policy no longer keeps; given an archive, they are in it before. Runs that cannot be
+ * archived stay, and the others go. `now`: milliseconds since 1970.
+ *
+ * Throws what the store and the sink throw; called again, it goes on from there.
+ */
+export async function enforceRetention(
+  store: RetentionStore,
+  policy: RetentionPolicy,
+  now: number,
+  archive?: ArchiveOptions,
+): Promise<ArchiveReport> {
+  const total: ArchiveReport = { runs: 0, failures: [] };
+  for (;;) {
+    const failed = new Set(total.failures.map(({ uid }) => uid));
+    const closed = await closedRuns(store, policy, now, failed.size);
+    const expired = expiredRuns(closed, policy, now).filter(({ uid }) => !failed.has(uid));
+    const report = archive ? await archiveRuns(store, expired, archive) : await deleteRuns(store, expired);
+    total.runs += report.runs;
+    total.failures.push(...report.failures);
+    if (expired.length < PAGE) return total;
+  }
+}
+
+/** All closed runs if they have to be counted; else the oldest ones, and as many more as stay because they failed. */
+async function closedRuns(
+  store: RetentionStore,
+  { keepDays, keepRuns }: RetentionPolicy,
+  now: number,
+  failed: number,
+): Promise<ClosedRun[]> {
+  if (keepRuns !== undefined) return await store.closedRuns(now, Number.MAX_SAFE_INTEGER);
+  return keepDays === undefined ? [] : await store.closedRuns(now - keepDays * DAY_MS, PAGE + failed);
+}
+
+async function deleteRuns(store: RetentionStore, runs: readonly ClosedRun[]): Promise<ArchiveReport> {
+  for (const { uid } of runs) await store.deleteRun(uid);
+  return { runs: runs.length, failures: [] };
+}
 
 /** Those of all closed runs that the policy no longer keeps, the oldest first. `now`: milliseconds since 1970. */
 export function expiredRuns(closed: readonly ClosedRun[], policy: RetentionPolicy, now: number): ClosedRun[] {

@@ -1,0 +1,155 @@
+// Moves closed runs out of the store into Parquet files, one row for each event:
+//
+//   date=2026-01-31/kadre-000000000042-1f0c9be23a77.parquet     runs that were closed on that day, in UTC
+//   _batches/000000000042.json                                  which runs that file holds, until they are deleted
+//
+// A run is deleted after its file is durable, and is in one file only, whenever an archiver dies and however many work at
+// once.
+import { BlobDamagedError, BlobMissingError, utcDay } from '../blobs/blobs.ts';
+import type { ObjectStore } from '../blobs/objects.ts';
+import type { ClosedRun, RunSubmission, Store, StoredEvent } from '../store.ts';
+import { beginBatch, endBatch, lastBatch, type Batch } from './batch-log.ts';
+import { checkRecord, parquetOf } from './parquet.ts';
+import type { DecisionRecord, Describe } from './record.ts';
+
+export type ArchiveStore = Pick<Store, 'submission' | 'events' | 'deleteRun'>;
+
+export interface ArchiveOptions {
+  sink: ObjectStore;
+  describe: Describe;
+  /** How much text goes into one file, more or less. 16 MiB; a run is never divided. */
+  fileBytes?: number | undefined;
+}
+
+export interface ArchiveReport {
+  /** How many runs left the store. */
+  runs: number;
+  /** Runs that could not be archived and stay in the store. */
+  failures: ArchiveFailure[];
+}
+
+export interface ArchiveFailure {
+  uid: string;
+  error: Error;
+}
+
+/** So many runs at most go into one file. */
+const RUNS_PER_FILE = 10_000;
+
+/**
+ * Archives closed runs, the oldest first, and deletes them. Runs that are gone are passed over. First it ends what another
+ * call has begun.
+ *
+ * Throws what the store and the sink throw; called again, it goes on from there.
+ */
+export async function archiveRuns(
+  store: ArchiveStore,
+  runs: readonly ClosedRun[],
+  options: ArchiveOptions,
+): Promise<ArchiveReport> {
+  const report: ArchiveReport = { runs: 0, failures: [] };
+  let last = await endLastBatch(store, options);
+  for (let rest = runs; rest.length > 0;) {
+    const draft = await gather(store, rest, options);
+    if (draft.uids.length > 0) {
+      const batch = await beginBatch(options.sink, last + 1, draft.day, draft.uids);
+      // What was read may be in somebody else's batch by now.
+      if (batch) await end(store, options.sink, last + 1, batch, draft.records);
+      last = await endLastBatch(store, options);
+      if (!batch) continue;
+    }
+    report.runs += draft.uids.length;
+    report.failures.push(...draft.failures);
+    rest = rest.slice(draft.taken);
+  }
+  return report;
+}
+
+async function endLastBatch(store: ArchiveStore, { sink, describe }: ArchiveOptions): Promise<number> {
+  const { number, batch } = await lastBatch(sink);
+  if (!batch || batch.runs.length === 0) return number;
+  const records: DecisionRecord[] = [];
+  if (!(await sink.has(batch.file)))
+    for (const uid of batch.runs) records.push(...(await recordsOf(store, uid, describe)));
+  await end(store, sink, number, batch, records);
+  return number;
+}
+
+/** Whoever else ends the same batch does the same things: the first to write the file wins, and its content stays. */
+async function end(
+  store: ArchiveStore,
+  sink: ObjectStore,
+  number: number,
+  batch: Batch,
+  records: DecisionRecord[],
+): Promise<void> {
+  if (records.length > 0) await sink.create(batch.file, parquetOf(records));
+  for (const uid of batch.runs) await store.deleteRun(uid);
+  await endBatch(sink, number, batch);
+}
+
+interface Draft {
+  day: string;
+  uids: string[];
+  records: DecisionRecord[];
+  failures: ArchiveFailure[];
+  /** How many of the runs were looked at. */
+  taken: number;
+}
+
+/** The first runs that were closed on one day, as many as fit into a file. */
+async function gather(store: ArchiveStore, runs: readonly ClosedRun[], options: ArchiveOptions): Promise<Draft> {
+  const { describe, fileBytes = 16 * 1024 * 1024 } = options;
+  const draft: Draft = { day: utcDay(runs[0]?.closedAt ?? 0), uids: [], records: [], failures: [], taken: 0 };
+  let bytes = 0;
+  for (const { uid, closedAt } of runs) {
+    if (utcDay(closedAt) !== draft.day || draft.uids.length === RUNS_PER_FILE || bytes > fileBytes) break;
+    draft.taken++;
+    try {
+      const records = await recordsOf(store, uid, describe);
+      if (records.length === 0) continue;
+      draft.uids.push(uid);
+      for (const record of records) {
+        draft.records.push(record);
+        bytes += record.data.length + record.what.length;
+      }
+    } catch (error) {
+      if (!(error instanceof UnreadableRunError)) throw error;
+      draft.failures.push({ uid, error });
+    }
+  }
+  return draft;
+}
+
+/** The fault is the run's and not the store's. */
+class UnreadableRunError extends Error {
+  override name = 'UnreadableRunError';
+
+  constructor(uid: string, cause: unknown) {
+    super(`run ${uid} cannot be archived: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** None for a run that is gone. Throws UnreadableRunError. */
+async function recordsOf(store: ArchiveStore, uid: string, describe: Describe): Promise<DecisionRecord[]> {
+  const [submission, events] = await historyOf(store, uid);
+  if (submission === undefined) return [];
+  try {
+    return events.map((event) => checkRecord(describe(submission, event)));
+  } catch (error) {
+    throw new UnreadableRunError(uid, error);
+  }
+}
+
+async function historyOf(store: ArchiveStore, uid: string): Promise<[RunSubmission | undefined, StoredEvent[]]> {
+  try {
+    return [await store.submission(uid), await store.events(uid)];
+  } catch (error) {
+    if (!(error instanceof BlobMissingError || error instanceof BlobDamagedError)) throw error;
+    throw new UnreadableRunError(uid, error);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);
+}
