@@ -1,20 +1,20 @@
 // What the engine asks for and somebody else answers: Jobs and approvals.
-import { json, optionalField } from '../json.ts';
-import type { ApprovalDecision, ApprovalRecord, ApprovalRequest, JobRecord, JobRequest, Store } from '../store.ts';
+import { json } from '../json.ts';
+import { approvalOf, jobOf, type ApprovalRow, type JobRow } from '../rows.ts';
+import type { ApprovalDecision, JobRecord, Store } from '../store.ts';
 import type { Access } from './access.ts';
-import type { ApprovalRow, JobRow } from './statements.ts';
 
 type Outcome = NonNullable<JobRecord['outcome']>;
 
 export function jobs({ sql, write, read }: Access) {
   return {
-    openJobs: () => read(() => (sql.openJobs.all() as unknown as JobRow[]).map(jobRecord)),
+    openJobs: () => read(() => (sql.openJobs.all() as unknown as JobRow[]).map(jobOf)),
     job: (key: string) =>
       read(() => {
         const row = sql.job.get(key) as JobRow | undefined;
-        return row && jobRecord(row);
+        return row && jobOf(row);
       }),
-    jobsOfRun: (uid: string) => read(() => (sql.jobsOfRun.all(uid) as unknown as JobRow[]).map(jobRecord)),
+    jobsOfRun: (uid: string) => read(() => (sql.jobsOfRun.all(uid) as unknown as JobRow[]).map(jobOf)),
     jobCreated: (key: string, jobUid: string) =>
       write((touch) => {
         if (sql.jobCreated.run(jobUid, key).changes > 0) touch('jobs', key);
@@ -30,14 +30,14 @@ export function jobs({ sql, write, read }: Access) {
 
 export function approvals({ sql, write, read }: Access) {
   return {
-    openApprovals: () => read(() => (sql.openApprovals.all() as unknown as ApprovalRow[]).map(approvalRecord)),
+    openApprovals: () => read(() => (sql.openApprovals.all() as unknown as ApprovalRow[]).map(approvalOf)),
     approval: (key: string) =>
       read(() => {
         const row = sql.approval.get(key) as ApprovalRow | undefined;
-        return row && approvalRecord(row);
+        return row && approvalOf(row);
       }),
     approvalsOfRun: (uid: string) =>
-      read(() => (sql.approvalsOfRun.all(uid) as unknown as ApprovalRow[]).map(approvalRecord)),
+      read(() => (sql.approvalsOfRun.all(uid) as unknown as ApprovalRow[]).map(approvalOf)),
     decideApproval: (key: string, decision: ApprovalDecision) =>
       write((touch) => {
         const first = sql.decideApproval.run(json(decision), key).changes > 0;
@@ -45,22 +45,4 @@ export function approvals({ sql, write, read }: Access) {
         return first;
       }),
   } satisfies Partial<Store>;
-}
-
-function jobRecord(row: JobRow): JobRecord {
-  return {
-    ...(JSON.parse(row.request) as JobRequest),
-    state: row.state,
-    ...(row.uid !== null && { uid: row.uid }),
-    ...optionalField<'outcome', Outcome>('outcome', row.outcome),
-    abandoned: row.abandoned === 1,
-  };
-}
-
-function approvalRecord(row: ApprovalRow): ApprovalRecord {
-  return {
-    ...(JSON.parse(row.request) as ApprovalRequest),
-    state: row.state,
-    ...optionalField<'decision', ApprovalDecision>('decision', row.decision),
-  };
 }

@@ -1,8 +1,8 @@
 // What the gateway writes: usage, and the secret that step tokens are signed with.
 import { randomBytes } from 'node:crypto';
+import { usageOf, type UsageRow } from '../rows.ts';
 import type { Store, UsageRecord } from '../store.ts';
 import type { Access } from './access.ts';
-import type { UsageRow } from './statements.ts';
 
 export function gateway({ sql, write, read }: Access) {
   return {
@@ -13,15 +13,7 @@ export function gateway({ sql, write, read }: Access) {
         sql.insertUsage.run(call.id, call.at, call.namespace, call.agent, call.model, ...step, ...counts);
       }),
     usage: (run: string, step: string, attempt: number) =>
-      read(() => {
-        const row = sql.usage.get(run, step, attempt) as unknown as UsageRow;
-        return {
-          inputTokens: row.input_tokens,
-          outputTokens: row.output_tokens,
-          costNanoUsd: row.cost_nano_usd,
-          unpricedCalls: row.unpriced,
-        };
-      }),
+      read(() => usageOf(sql.usage.get(run, step, attempt) as unknown as UsageRow)),
     secret: (name: 'step-token') =>
       write(() => {
         sql.insertSecret.run(name, randomBytes(32));

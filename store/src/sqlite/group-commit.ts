@@ -2,7 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { StoreClosedError } from '../errors.ts';
 import { dooms, isBusy, storeError } from './failures.ts';
-import type { Hint } from './hints.ts';
+import type { Hint } from '../listeners.ts';
 import type { Topic } from '../store.ts';
 
 /** Notes that a topic changed; the hint goes out after the commit. */

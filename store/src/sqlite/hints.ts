@@ -2,17 +2,16 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { BroadcastChannel } from 'node:worker_threads';
+import { Listeners, type Hint } from '../listeners.ts';
 import type { Topic } from '../store.ts';
-
-export type Hint = [topic: Topic, key: string];
 
 export class Hints {
   readonly #channel: BroadcastChannel;
-  readonly #listeners = new Map<Topic, Set<(key: string) => void>>();
+  readonly #listeners = new Listeners();
 
   constructor(path: string) {
     this.#channel = new BroadcastChannel(`kadre-store-${createHash('sha256').update(resolve(path)).digest('hex')}`);
-    this.#channel.onmessage = (message: { data: unknown }) => this.#deliver(message.data as Hint[]);
+    this.#channel.onmessage = (message: { data: unknown }) => this.#listeners.deliver(message.data as Hint[]);
     // Listening alone is no reason to keep a thread alive.
     this.#channel.unref();
   }
@@ -21,24 +20,15 @@ export class Hints {
   publish(hints: Hint[]): void {
     if (hints.length === 0) return;
     this.#channel.postMessage(hints);
-    queueMicrotask(() => this.#deliver(hints));
+    queueMicrotask(() => this.#listeners.deliver(hints));
   }
 
   subscribe(topic: Topic, listener: (key: string) => void): () => void {
-    const listeners = this.#listeners.get(topic) ?? new Set();
-    this.#listeners.set(topic, listeners);
-    // A wrapper makes two subscriptions of the same function two.
-    const own = (key: string): void => listener(key);
-    listeners.add(own);
-    return () => void listeners.delete(own);
+    return this.#listeners.subscribe(topic, listener);
   }
 
   close(): void {
     this.#listeners.clear();
     this.#channel.close();
-  }
-
-  #deliver(hints: Hint[]): void {
-    for (const [topic, key] of hints) this.#listeners.get(topic)?.forEach((listener) => listener(key));
   }
 }

@@ -1,22 +1,18 @@
 // The log of a run, and what is written together with it.
 import { UnknownRunError } from '../errors.ts';
 import { json } from '../json.ts';
+import { eventOf, type EventRow } from '../rows.ts';
 import { FencedError, StaleWriteError } from '../store.ts';
 import type { AppendEffects, NewEvent, Store } from '../store.ts';
 import type { Access } from './access.ts';
 import type { Touch } from './group-commit.ts';
 import { leaveQueues } from './queues.ts';
-import type { EventRow, HeadRow, Statements } from './statements.ts';
+import type { HeadRow, Statements } from './statements.ts';
 
 export function log({ sql, write, read }: Access) {
   return {
     events: (uid: string, afterSeq = 0) =>
-      read(() =>
-        (sql.events.all(uid, afterSeq) as unknown as EventRow[]).map((row) => ({
-          ...row,
-          data: JSON.parse(row.data) as unknown,
-        })),
-      ),
+      read(() => (sql.events.all(uid, afterSeq) as unknown as EventRow[]).map(eventOf)),
     append: (uid: string, expectedSeq: number, events: NewEvent[], effects: AppendEffects = {}) =>
       write((touch) => {
         const run = head(sql, uid, expectedSeq, effects.epoch);

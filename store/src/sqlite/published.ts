@@ -1,8 +1,8 @@
 // What outlives a run for others to find: events from outside, and outputs that later steps take over.
 import { json } from '../json.ts';
-import type { CachedOutput, PublishedEvent, Store } from '../store.ts';
+import { cachedOf, publishedOf, type CachedRow, type PublishedRow } from '../rows.ts';
+import type { PublishedEvent, Store } from '../store.ts';
 import type { Access } from './access.ts';
-import type { CachedRow, PublishedRow } from './statements.ts';
 
 export function published({ sql, write, read }: Access) {
   return {
@@ -13,16 +13,11 @@ export function published({ sql, write, read }: Access) {
         return first;
       }),
     publishedEvents: (namespace: string, name: string, since: number) =>
-      read(() =>
-        (sql.publishedEvents.all(namespace, name, since) as unknown as PublishedRow[]).map((row) => ({
-          ...row,
-          payload: JSON.parse(row.payload) as unknown,
-        })),
-      ),
+      read(() => (sql.publishedEvents.all(namespace, name, since) as unknown as PublishedRow[]).map(publishedOf)),
     cachedOutput: (key: string, now: number) =>
-      read((): CachedOutput | undefined => {
+      read(() => {
         const row = sql.cachedOutput.get(key, now) as CachedRow | undefined;
-        return row && { key, output: JSON.parse(row.output), run: row.run, expiresAt: row.expires_at };
+        return row && cachedOf(key, row);
       }),
     prune: (before: number) =>
       write(() => {

@@ -1,9 +1,11 @@
 // Runs: how they come in, what is asked of them, and how they are forgotten.
 import { RunNotOverError } from '../errors.ts';
-import { json, optionalField, optionalJson } from '../json.ts';
-import type { ClosedRun, Fork, RunControls, RunProjection, RunSubmission, Store } from '../store.ts';
+import { json, optionalJson } from '../json.ts';
+import { controlsOf, projectionOf, submissionOf } from '../rows.ts';
+import type { ControlsRow, ProjectionRow, RunRow } from '../rows.ts';
+import type { ClosedRun, RunSubmission, Store } from '../store.ts';
 import type { Access } from './access.ts';
-import type { ControlsRow, HeadRow, ProjectionRow, RunRow } from './statements.ts';
+import type { HeadRow } from './statements.ts';
 
 export function runs({ sql, write, read }: Access) {
   return {
@@ -27,18 +29,13 @@ export function runs({ sql, write, read }: Access) {
     submission: (uid: string) =>
       read(() => {
         const row = sql.run.get(uid) as RunRow | undefined;
-        return row && submission(row);
+        return row && submissionOf(row);
       }),
-    controls: (uid: string) =>
-      read((): RunControls => {
-        const row = sql.controls.get(uid) as ControlsRow | undefined;
-        const cancellation = row?.cancellation ?? undefined;
-        return { suspended: row?.suspended === 1, ...(cancellation !== undefined && { cancellation }) };
-      }),
+    controls: (uid: string) => read(() => controlsOf(sql.controls.get(uid) as ControlsRow | undefined)),
     projection: (uid: string) =>
-      read((): RunProjection | undefined => {
+      read(() => {
         const row = sql.projection.get(uid) as ProjectionRow | undefined;
-        return row && { ...(JSON.parse(row.body) as Omit<RunProjection, 'version'>), version: row.version };
+        return row && projectionOf(row);
       }),
     closedRuns: (before: number, limit: number) =>
       read(() => (sql.closedRuns.all(before, limit) as unknown as ClosedRun[]).map((row) => ({ ...row }))),
@@ -56,20 +53,4 @@ function columns(run: RunSubmission) {
   const { uid, namespace, name, subject, requestedBy = null, priority = null } = run;
   const pinned = [json(run.workflow), optionalJson(run.workflows), json(run.input), optionalJson(run.limits)];
   return [uid, namespace, name, subject, ...pinned, requestedBy, priority, optionalJson(run.fork)];
-}
-
-function submission(row: RunRow): RunSubmission {
-  return {
-    uid: row.uid,
-    namespace: row.namespace,
-    name: row.name,
-    subject: row.subject,
-    workflow: JSON.parse(row.workflow),
-    ...optionalField<'workflows', Record<string, unknown>>('workflows', row.workflows),
-    input: JSON.parse(row.input),
-    ...optionalField('limits', row.limits),
-    ...(row.requested_by !== null && { requestedBy: row.requested_by }),
-    ...(row.priority !== null && { priority: row.priority }),
-    ...optionalField<'fork', Fork>('fork', row.fork),
-  };
 }

@@ -1,20 +1,6 @@
 // Every SQL statement, prepared once per connection, and the rows they give.
 import type { DatabaseSync } from 'node:sqlite';
 
-export interface RunRow {
-  uid: string;
-  namespace: string;
-  name: string;
-  subject: string;
-  workflow: string;
-  workflows: string | null;
-  input: string;
-  limits: string | null;
-  requested_by: string | null;
-  priority: number | null;
-  fork: string | null;
-}
-
 /** What an append must know of its run. */
 export interface HeadRow {
   id: number;
@@ -24,62 +10,9 @@ export interface HeadRow {
   owner: number | null;
 }
 
-export interface ControlsRow {
-  suspended: number;
-  cancellation: string | null;
-}
-
-export interface EventRow {
-  seq: number;
-  at: number;
-  type: string;
-  data: string;
-}
-
-export interface ProjectionRow {
-  version: number;
-  body: string;
-}
-
-export interface JobRow {
-  key: string;
-  request: string;
-  state: 'requested' | 'created' | 'finished';
-  uid: string | null;
-  outcome: string | null;
-  abandoned: number;
-}
-
-export interface ApprovalRow {
-  request: string;
-  state: 'open' | 'decided' | 'withdrawn';
-  decision: string | null;
-}
-
-export interface PublishedRow {
-  id: string;
-  namespace: string;
-  name: string;
-  payload: string;
-  at: number;
-}
-
-export interface CachedRow {
-  output: string;
-  run: string;
-  expires_at: number;
-}
-
 export interface QueueRow {
   run: string;
   admitted: number;
-}
-
-export interface UsageRow {
-  input_tokens: number;
-  output_tokens: number;
-  cost_nano_usd: number;
-  unpriced: number;
 }
 
 export type Statements = ReturnType<typeof prepareStatements>;
