@@ -16,6 +16,7 @@ export const failureReasons = [
   'JobRejected', // the API server refused the Job
   'JobLost', // the Job or its pod vanished before it reported an outcome
   'TimedOut', // an attempt took longer than the step's timeout
+  'Refused', // a step of the workflow says `fail`
   'LimitExceeded', // a limit of the run or the bound of a loop is reached
   'ApprovalRejected', // somebody said no, or nobody said anything in time
   'WorkflowNotFound', // a step calls a Workflow that was not there when the run began

@@ -198,7 +198,17 @@ const containerStep = z.object({
 });
 
 /** What a step can do. Each does exactly one of these. */
-export const stepActions = ['agent', 'container', 'value', 'steps', 'race', 'workflow', 'wait', 'approval'] as const;
+export const stepActions = [
+  'agent',
+  'container',
+  'value',
+  'steps',
+  'race',
+  'workflow',
+  'wait',
+  'approval',
+  'fail',
+] as const;
 export type StepAction = (typeof stepActions)[number];
 
 /** A step whose nested steps have the shape `nested`. */
@@ -249,6 +259,12 @@ function stepOf<Nested extends z.ZodType>(nested: Nested) {
       approval: approvalStep
         .optional()
         .describe('Ask people. The output is {approved, answer, by, at}; a rejection fails the step.'),
+      fail: z
+        .string()
+        .min(1)
+        .max(8192)
+        .optional()
+        .describe('Give up: the step fails with Refused and this message; $(…) stands for values.'),
       output: json
         .optional()
         .describe('Of a group: its output, an expression over its steps. Absent: the output of the last one.'),

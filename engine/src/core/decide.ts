@@ -308,6 +308,10 @@ class Round {
     const known = this.#takenOver(unit);
     if (known) return this.#succeed(unit, { ...known, source: { kind: 'fork', run: this.#state.reuse?.run ?? '' } });
     const { action, path } = unit.step.plan;
+    if (action.kind === 'fail') {
+      const message = this.#try(unit, () => action.message.evaluate(valuesAt(this.#state, withinUnit(unit))));
+      return message === undefined || this.#fail(unit, { reason: 'Refused', message });
+    }
     if (action.kind !== 'value') return this.#free || this.#begin(unit, 1);
     if (this.#isTooMuch()) return true;
     const value = this.#try(unit, () =>

@@ -206,6 +206,9 @@ function succeed(state: RunState, unit: Unit, { at, data }: EventOf<'StepSucceed
   unit.attempt = Math.max(unit.attempt, data.attempt);
   step.attempt = unit.attempt;
   if (data.source) step.source = data.source;
+  if (unit.inside?.ending?.kind === 'won') step.winner = unit.inside.ending.winner;
+  // What the fallback has mended can still be asked for.
+  if (unit.fallback && unit.failure) step.failure ??= unit.failure;
   if (data.source?.kind === 'event') state.consumed.add(data.source.id);
   if (data.source?.kind !== 'fork' && isLeaf(unit)) markFresh(unit);
   if (data.again) return nextRound(state, unit, output);

@@ -51,6 +51,7 @@ export type Action =
   | AgentAction
   | ContainerAction
   | { kind: 'value'; value: Template }
+  | { kind: 'fail'; message: TextTemplate }
   | { kind: 'steps'; block: Block; output?: Template }
   | { kind: 'race'; block: Block }
   | { kind: 'workflow'; name: string; input?: Template }

@@ -115,7 +115,11 @@ describe('the status of a run', () => {
 
   test('is one that the API server takes, at every moment', () => {
     const workflow = {
-      steps: [ask('a', { when: '$(input == 1)' }), ask('b', { forEach: { items: [1, 2] }, retry: { limit: 1 } }), ask('c')],
+      steps: [
+        ask('a', { when: '$(input == 1)' }),
+        ask('b', { forEach: { items: [1, 2] }, retry: { limit: 1 } }),
+        ask('c'),
+      ],
       output: '$(steps.b.output)',
     };
     const simulation = new Simulation({

@@ -71,9 +71,10 @@ function around({ kind, frame, unit }: Scope): Scope | undefined {
   return kind === 'finally' ? frame.main : unit?.step.scope;
 }
 
-function fieldOf({ output, failure, phase }: StepState, field: StepField): Json {
+function fieldOf({ output, failure, phase, winner }: StepState, field: StepField): Json {
   if (field === 'output') return output;
   if (field === 'phase') return phase;
+  if (field === 'winner') return winner ?? null;
   return failure ? { reason: failure.reason, message: failure.message } : null;
 }
 

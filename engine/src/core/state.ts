@@ -120,7 +120,7 @@ export type Ending =
   | { kind: 'failed'; failure: Failure }
   /** What is around the scope ends. */
   | { kind: 'stopped'; failure: Failure }
-  | { kind: 'won'; output: Json };
+  | { kind: 'won'; output: Json; winner: string };
 
 export interface StepState {
   id: string;
@@ -133,6 +133,8 @@ export interface StepState {
   finishedAt?: number;
   failure?: Failure;
   source?: Source;
+  /** Of a race: the name of the step that won. */
+  winner?: string;
   output: Json;
   /** Of the latest attempt; 0 before the first. */
   attempt: number;

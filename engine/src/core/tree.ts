@@ -22,7 +22,7 @@ export function endStep(
   scope.left--;
   const failed = phase === 'Failed' && !tolerated;
   if (scope.kind === 'race' && !scope.ending) {
-    if (phase === 'Succeeded') stopScope(state, scope, { kind: 'won', output });
+    if (phase === 'Succeeded') stopScope(state, scope, { kind: 'won', output, winner: step.plan.name });
     else if (failed && step.failure) scope.lost = step.failure;
   } else if (failed && step.failure) stopScope(state, scope, { kind: 'failed', failure: step.failure });
   for (const position of step.plan.dependents) release(state, scope.steps[position]);

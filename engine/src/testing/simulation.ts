@@ -40,7 +40,7 @@ export interface Script {
 /** By default every attempt succeeds with its own id. */
 const succeed = (id: string): Outcome => ok(id);
 
-export function ok(output: Json): Outcome {
+export function ok(output: Json): { output: Json; bytes: number } {
   return { output, bytes: JSON.stringify(output).length };
 }
 
@@ -87,6 +87,13 @@ export class Simulation {
   /** Ids of the steps in all events of that type, in order. */
   recorded(type: EngineEvent['type']): string[] {
     return this.log.filter((event) => event.type === type).map(({ data }) => ('step' in data ? data.step : ''));
+  }
+
+  /** Ids of the steps that agents were asked, in order. */
+  get asked(): string[] {
+    return this.log.flatMap((event) =>
+      event.type === 'StepStarted' && event.data.route.kind === 'service' ? [event.data.step] : [],
+    );
   }
 
   /** Decides until nothing is left to decide. */
@@ -147,6 +154,11 @@ export class Simulation {
 
   cancel(message: string): void {
     this.#record({ at: this.now, type: 'CancelRequested', data: { message } });
+    this.advance();
+  }
+
+  suspend(suspended: boolean): void {
+    this.#record({ at: this.now, type: suspended ? 'RunSuspended' : 'RunResumed', data: {} });
     this.advance();
   }
 

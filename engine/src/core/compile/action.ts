@@ -84,7 +84,7 @@ function compileLeaf(
   { callees, bound }: Surroundings,
   report: Report,
 ): CompiledAction {
-  const { agent, container, value, workflow, wait, approval } = step;
+  const { agent, container, value, workflow, wait, approval, fail } = step;
   const at = `${path}.${kind}`;
   const leaf = (action: Action, output = anyType): CompiledAction => ({ action, output, weight: 1 });
   if (kind === 'agent' && agent) return leaf(compileAgent(agent, at, scope, report));
@@ -93,6 +93,8 @@ function compileLeaf(
   if (kind === 'wait' && wait) return compileWait(wait, at, scope, bound, report);
   if (kind === 'approval' && approval)
     return leaf(compileApproval(approval, at, scope, bound, report), outputOfApproval(approval));
+  if (kind === 'fail' && fail !== undefined)
+    return leaf({ kind: 'fail', message: compileText(fail, at, scope, report) }, nullType);
   const template = compileTemplate(value, at, scope, report);
   return leaf({ kind: 'value', value: template }, template.type);
 }

@@ -92,8 +92,10 @@ class Compiler {
   #concurrency(): Plan['concurrency'] {
     const { concurrency } = this.#spec;
     if (!concurrency) return undefined;
-    // No step has run yet when a run looks for its place.
-    const scope = { variables: this.#variables, steps: new Map() };
+    const missing = 'no step has run yet when a run looks for its place: use input or run';
+    const { sites } = this.#outline;
+    const steps = { get: (name: string) => (sites.has(name) ? { missing } : undefined), keys: () => [].values() };
+    const scope = { variables: this.#variables, steps };
     return { ...concurrency, key: compileText(concurrency.key, 'concurrency.key', scope, this.#report) };
   }
 }

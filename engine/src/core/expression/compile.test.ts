@@ -53,7 +53,7 @@ const values = {
   variable: (name: string): Json =>
     ({ input, item: 'x', index: 2, typed: { n: 1, title: 't', tags: ['a'], any: 1 } })[name] as Json,
   step: (step: string, field: StepField): Json =>
-    ({ output: outputs[step] ?? null, phase: 'Failed', failure: { reason: 'TimedOut', message: 'too late' } })[field],
+    ({ output: outputs[step] ?? null, phase: 'Failed', failure: { reason: 'TimedOut', message: 'too late' }, winner: null })[field],
 };
 const evaluate = (text: string): Json => compileExpression(text, scope).evaluate(values);
 

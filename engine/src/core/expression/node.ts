@@ -17,7 +17,7 @@ export interface Scope {
 }
 
 /** What expressions may ask of a step. */
-export type StepField = 'output' | 'failure' | 'phase';
+export type StepField = 'output' | 'failure' | 'phase' | 'winner';
 
 /** The values behind the names. */
 export interface Values {

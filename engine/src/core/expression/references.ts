@@ -1,15 +1,16 @@
-// `steps.<name>.output`, `.failure` and `.phase`, resolved when the expression is compiled, so that a wrong name is found before a run starts.
+// `steps.<name>.output`, `.failure`, `.phase` and `.winner`, resolved when the expression is compiled, so that a wrong name is found before a run starts.
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { ExpressionError } from './errors.ts';
 import type { Context, Node, Scope, StepField } from './node.ts';
 import { meant } from './suggest.ts';
-import { failureType, stringType, type Type } from './types.ts';
+import { failureType, nullable, stringType, type Type } from './types.ts';
 import { choices } from './values.ts';
 
 const fieldTypes: Record<StepField, (output: Type) => Type> = {
   output: (output) => output,
   failure: () => failureType,
   phase: () => stringType,
+  winner: () => nullable(stringType),
 };
 
 /** The node for a field of a step; undefined if the expression isn't about a step. */
