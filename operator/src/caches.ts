@@ -4,11 +4,13 @@ import {
   labels,
   MANAGER,
   type Agent,
+  type Approval,
   type GpuPool,
   type Model,
   type Run,
   type Workflow,
 } from '@kadre/crds';
+import { calledWorkflows } from '@kadre/engine';
 import {
   byOwnerUid,
   joinKey,
@@ -36,6 +38,7 @@ export const knownKinds: KnownKind[] = [
   namespaced('Model', 'models'),
   namespaced('Workflow', 'workflows'),
   namespaced('Run', 'runs'),
+  namespaced('Approval', 'approvals'),
   { apiVersion: API_VERSION, kind: 'GpuPool', resource: 'gpupools', namespaced: false },
   { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', resource: 'tokenreviews', namespaced: false },
 ];
@@ -50,18 +53,12 @@ export const by = {
   agent: 'agent',
   run: 'run',
   uid: 'uid',
-  waiting: 'waiting',
+  workflow: 'workflow',
 } as const;
-
-/** Values of the index `waiting`: what a Run that has not begun may wait for. */
-export const waitsFor = {
-  workflow: (namespace: string, name: string) => `Workflow/${namespace}/${name}`,
-  agent: (namespace: string, name: string) => `Agent/${namespace}/${name}`,
-};
 
 export type Caches = ReturnType<typeof operatorCaches>;
 
-type ForKind = <T extends KubeObject | Agent | Model | Workflow | Run | GpuPool>(
+type ForKind = <T extends KubeObject | Agent | Model | Workflow | Run | Approval | GpuPool>(
   kind: KindRef,
   options?: CacheOptions<T>,
 ) => Cache<T>;
@@ -91,6 +88,7 @@ export function operatorCaches(manager: Manager, namespaces: string[] | undefine
     models: cache<Model>(own('Model')),
     workflows: cache<Workflow>(own('Workflow'), { indexes: workflowIndexes }),
     runs: cache<Run>(own('Run'), { indexes: runIndexes }),
+    approvals: cache<Approval>(own('Approval')),
     pools: manager.cache<GpuPool>(own('GpuPool')),
     nodes: manager.cache<Node>({ apiVersion: 'v1', kind: 'Node' }),
     /** What Agents consist of; HTTPRoutes are apart, because not every cluster has them. */
@@ -134,15 +132,7 @@ const agentIndexes = {
 const workflowIndexes = {
   [by.agent]: (workflow: Workflow) => agentsOf(workflow.spec).map((name) => inNamespace(workflow, name)),
   [by.pool]: (workflow: Workflow) => poolsOf(workflow.spec),
+  [by.workflow]: (workflow: Workflow) => calledWorkflows(workflow.spec).map((name) => inNamespace(workflow, name)),
 };
 
-const runIndexes = {
-  [by.uid]: (run: Run) => [run.metadata.uid],
-  [by.waiting]: ({ metadata, spec, status }: Run) => {
-    if (status?.phase !== undefined && status.phase !== 'Pending') return [];
-    const namespace = metadata.namespace ?? '';
-    return spec.workflow
-      ? [waitsFor.workflow(namespace, spec.workflow.name)]
-      : [waitsFor.agent(namespace, spec.agent?.name ?? '')];
-  },
-};
+const runIndexes = { [by.uid]: (run: Run) => [run.metadata.uid] };

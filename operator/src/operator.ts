@@ -2,6 +2,7 @@
 import type { WorkflowSpec } from '@kadre/crds';
 import type { Store } from '@kadre/store';
 import { registerAgentController } from './agent/controller.ts';
+import { registerApprovalController } from './approval/controller.ts';
 import { operatorCaches } from './caches.ts';
 import { registerGpuPoolController } from './gpu-pool/controller.ts';
 import { Manager, systemClock, type Clock, type KubeClient, type KubeMetrics, type Log } from './kube/index.ts';
@@ -61,6 +62,7 @@ export function createOperator(options: OperatorOptions): Operator {
   registerGpuPoolController(context);
   registerRunController(context);
   registerJobController(context);
+  registerApprovalController(context);
   return {
     start: () => manager.start(),
     stop: (deadlineMs) => manager.stop(deadlineMs),

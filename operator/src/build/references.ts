@@ -1,15 +1,32 @@
+// What a workflow names. Nested steps come as people wrote them, so anything may stand in their place.
 import type { WorkflowSpec } from '@kadre/crds';
+import { walkSteps } from '@kadre/engine';
+
+/** What is read of a step. */
+interface AnyStep {
+  agent?: { name?: unknown; gpu?: { pool?: unknown } };
+  container?: { gpu?: { pool?: unknown } };
+}
+
+/** All steps at all levels: groups, races, fallbacks, and those at the end. */
+function allSteps(spec: WorkflowSpec): AnyStep[] {
+  return [...walkSteps(spec)].map(({ step }) => step as AnyStep);
+}
+
+export function countSteps(spec: WorkflowSpec): number {
+  return allSteps(spec).length;
+}
 
 /** Names of the Agents that the steps ask, each once, sorted. */
 export function agentsOf(spec: WorkflowSpec): string[] {
-  return unique(spec.steps.map(({ agent }) => agent?.name));
+  return unique(allSteps(spec).map(({ agent }) => agent?.name));
 }
 
 /** Names of the GpuPools that the steps name, each once, sorted. */
 export function poolsOf(spec: WorkflowSpec): string[] {
-  return unique(spec.steps.map(({ agent, container }) => (agent ?? container)?.gpu?.pool));
+  return unique(allSteps(spec).map(({ agent, container }) => (agent ?? container)?.gpu?.pool));
 }
 
-function unique(names: (string | undefined)[]): string[] {
-  return [...new Set(names.filter((name) => name !== undefined))].sort();
+function unique(names: unknown[]): string[] {
+  return [...new Set(names.filter((name) => typeof name === 'string'))].sort();
 }

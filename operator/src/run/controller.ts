@@ -1,11 +1,12 @@
 // Hands Runs to the engine and writes down what comes of them. What the engine does between, it does through the store.
-import { by, waitsFor } from '../caches.ts';
+import { by } from '../caches.ts';
 import { keyOf, splitKey, watching, type Cache } from '../kube/index.ts';
 import { polling } from '../polling.ts';
 import { decideRun } from './decide.ts';
 import { observeRun } from './gather.ts';
 import { cancelOrphan } from './orphans.ts';
 import { isTerminal } from './status.ts';
+import { waitsFor, WaitingRuns } from './waiting.ts';
 import type { Context } from '../context.ts';
 import { labels, type Run } from '@kadre/crds';
 
@@ -17,15 +18,18 @@ export function registerRunController(context: Context): void {
   const { runs } = caches;
   /** By UID: when the status was last written, or the run submitted. */
   const lastWrites = new Map<string, number>();
+  const waiting = new WaitingRuns();
   manager.controller({
     name: 'run',
     for: runs,
     concurrency: 32,
     watches: [
       watching(caches.workflows, ({ metadata }) =>
-        waiting(runs, waitsFor.workflow(metadata.namespace ?? '', metadata.name)),
+        waiting.for(waitsFor.workflow(metadata.namespace ?? '', metadata.name)),
       ),
-      watching(caches.agents, ({ metadata }) => waitingForAgent(context, metadata.namespace ?? '', metadata.name)),
+      watching(caches.agents, ({ metadata }) => waiting.for(waitsFor.agent(metadata.namespace ?? '', metadata.name))),
+      watching(caches.pools, ({ metadata }) => waiting.for(waitsFor.pool(metadata.name))),
+      watching(runs, ({ metadata }) => waiting.for(waitsFor.run(metadata.namespace ?? '', metadata.name))),
       watching(caches.pods, ({ metadata }) => ofUid(runs, metadata.labels?.[labels.run] ?? '')),
       { subscribe: (enqueue) => store.subscribe('projections', (uid) => ofUid(runs, uid).forEach(enqueue)) },
       { subscribe: () => cancelDeleted(context, lastWrites) },
@@ -34,29 +38,22 @@ export function registerRunController(context: Context): void {
     reconcile: async (key, { signal }) => {
       const { namespace, name } = splitKey(key);
       const run = runs.get(namespace, name);
+      waiting.forget(key);
       if (!run) return undefined;
       const { uid } = run.metadata;
-      const { plan, submit, cancel } = decideRun(
-        await observeRun(context, run, lastWrites.get(uid)),
-        new Date(clock.now()),
-      );
+      const expect = (thing: string) => waiting.expect(key, thing);
+      const snapshot = await observeRun(context, run, { lastWrite: lastWrites.get(uid), expect });
+      const { plan, submit, cancel, suspend } = decideRun(snapshot, new Date(clock.now()));
       if (cancel !== undefined) await store.cancelRun(uid, cancel);
-      if (submit) await store.submitRun(submit);
+      if (submit) {
+        await store.submitRun(submit);
+        waiting.forget(key);
+      }
+      if (suspend !== undefined) await store.suspendRun(uid, suspend);
       if (submit ?? plan.status) lastWrites.set(uid, clock.now());
       return manager.executor.execute(run, plan, { signal });
     },
   });
-}
-
-function waiting(runs: Cache<Run>, value: string): string[] {
-  return runs.byIndex(by.waiting, value).map(keyOf);
-}
-
-/** Runs that ask the agent, be it themselves or through their workflow. */
-function waitingForAgent({ caches: { runs, workflows } }: Context, namespace: string, name: string): string[] {
-  const through = workflows.byIndex(by.agent, `${namespace}/${name}`);
-  const subjects = through.map(({ metadata }) => waitsFor.workflow(namespace, metadata.name));
-  return [waitsFor.agent(namespace, name), ...subjects].flatMap((value) => waiting(runs, value));
 }
 
 function ofUid(runs: Cache<Run>, uid: string): string[] {

@@ -1,21 +1,29 @@
 import { describe, expect, test } from '@jest/globals';
-import { annotations, type Agent, type RunStatus } from '@kadre/crds';
-import { validateWorkflow } from '@kadre/engine';
-import type { RunProjection } from '@kadre/store';
+import { annotations, type Agent, type Run, type RunStatus } from '@kadre/crds';
+import type { RunProjection, RunSubmission } from '@kadre/store';
 import { agent, judged, run, serving, workflow } from '../build/samples.ts';
 import { decideRun } from './decide.ts';
 import type { Pod } from '../build/wire.ts';
 import type { RunSnapshot, Subject } from './observe.ts';
 
 const now = new Date('2026-01-01T12:00:00.000Z');
+const named = { workflow: { name: 'article' } };
 const article = workflow([{ name: 'ask', agent: { name: 'writer', prompt: 'Go' } }]);
 const idle: Agent = { ...agent(), status: judged(true) };
-const complete: Subject = { workflow: article, issues: [], agents: { writer: idle }, missingPools: [] };
+const complete: Subject = {
+  name: 'article',
+  spec: article.spec,
+  calls: {},
+  issues: [],
+  agents: { writer: idle },
+  missingPools: [],
+};
 
 const fresh = (more: Partial<RunSnapshot> = {}): RunSnapshot => ({
   run: run(),
   submitted: false,
   cancelled: false,
+  suspended: false,
   subject: complete,
   pods: [],
   ...more,
@@ -29,6 +37,7 @@ const projected = (
   run: run(),
   submitted: true,
   cancelled: false,
+  suspended: false,
   pods: [],
   projection: {
     uid: 'uid-article-1',
@@ -60,11 +69,15 @@ describe('a run is handed over once', () => {
     });
   });
 
-  test('a single question is a workflow of its own, in which $(…) of the question is no expression', () => {
-    const question = run({ agent: { name: 'writer', prompt: 'What is $(steps.none)?' } });
-    const { submit } = decideRun(fresh({ run: question, subject: { ...complete } }), now);
-    expect(submit?.subject).toBe('writer');
-    expect(validateWorkflow(submit?.workflow)).toEqual([]);
+  test('with all that it may be asked for later: the workflows that it calls, its own limits, who wants it, how urgent it is', () => {
+    const calls = { review: workflow([{ name: 'b', container: { image: 'i' } }]).spec };
+    const asked = run({ workflow: { name: 'article' }, limits: { costUsd: '5' }, requestedBy: 'ann', priority: 3 });
+    expect(decideRun(fresh({ run: asked, subject: { ...complete, calls } }), now).submit).toMatchObject({
+      workflows: calls,
+      limits: { costUsd: '5' },
+      requestedBy: 'ann',
+      priority: 3,
+    });
   });
 
   test.each(['Succeeded', 'Failed', 'Cancelled'] as const)('never again once its status says %s', (phase) => {
@@ -83,7 +96,13 @@ describe('what a run waits for, since manifests come in any order', () => {
   const starting: Agent = { ...agent({ serving: serving() }), status: { observedGeneration: 1, conditions: [] } };
   const stuck: Agent = { ...agent({ serving: serving() }), status: judged(false, 'ModelNotFound') };
   test.each<[string, Subject, string | undefined]>([
-    ['a workflow that is not there yet', { issues: [], agents: {}, missingPools: [] }, 'WorkflowNotFound'],
+    [
+      'a workflow that is not there yet',
+      { name: 'article', calls: {}, issues: [], agents: {}, missingPools: [] },
+      'WorkflowNotFound',
+    ],
+    ['a workflow that another one calls', { ...complete, calls: { review: undefined } }, 'WorkflowNotFound'],
+    ['a run to fork that has not begun', { ...complete, source: 'pending' }, 'ForkPending'],
     ['an agent that is not there yet', { ...complete, agents: { writer: undefined } }, 'AgentNotFound'],
     ['a pool that is not there yet', { ...complete, missingPools: ['a100'] }, 'GpuPoolNotFound'],
     ['the first pod of an agent', { ...complete, agents: { writer: starting } }, 'AgentStarting'],
@@ -102,13 +121,54 @@ describe('what a run waits for, since manifests come in any order', () => {
   });
 
   test('an invalid workflow fails the run, and says where it is wrong', () => {
-    const broken = { ...complete, issues: [{ path: 'spec.steps[0].when', message: 'unknown variable x' }] };
+    const issue = { path: 'Workflow article: spec.steps[0].when', message: 'unknown variable x' };
+    const broken = { ...complete, issues: [issue] };
     const status = statusOf(fresh({ subject: broken }));
     expect(status).toMatchObject({ phase: 'Failed' });
     expect(status?.conditions).toContainEqual(
       expect.objectContaining({ type: 'Stalled', status: 'True', reason: 'InvalidExpression' }),
     );
-    expect(status?.conditions?.[0]?.message).toContain('spec.steps[0].when: unknown variable x');
+    expect(status?.conditions?.[0]?.message).toBe('Workflow article: spec.steps[0].when: unknown variable x');
+  });
+});
+
+describe('a fork', () => {
+  const source: RunSubmission = {
+    ...{ uid: 'uid-old', namespace: 'team', name: 'old', subject: 'article', workflow: article.spec },
+    input: { n: 1 },
+    limits: { costUsd: '1' },
+    requestedBy: 'bob',
+  };
+  const forked = (spec: object, more: Partial<Subject> = {}) =>
+    decideRun(fresh({ run: run({ fork: { run: 'old' }, ...spec }), subject: { ...complete, source, ...more } }), now);
+
+  test('takes over workflow and input, by the UID of the other run', () => {
+    const fork = { run: 'old', from: 'draft', prompt: 'Shorter.' };
+    const { submit } = forked({ fork });
+    expect(submit).toMatchObject({ subject: 'article', workflow: article.spec, input: { n: 1 } });
+    expect(submit?.fork).toEqual({ run: 'uid-old', from: 'draft', prompt: 'Shorter.' });
+  });
+
+  test('takes over neither limits nor who asked', () => {
+    const { submit } = forked({});
+    expect(submit).not.toHaveProperty('limits');
+    expect(submit).not.toHaveProperty('requestedBy');
+  });
+
+  test('has an input of its own if it says so, even if that is nothing', () => {
+    expect(forked({ input: { n: 2 } }).submit?.input).toEqual({ n: 2 });
+    expect(forked({ input: null }).submit?.input).toBeNull();
+  });
+
+  test('of a run that nobody knows fails, and says what can be done', () => {
+    const { plan, submit } = forked({}, { source: 'unknown' });
+    expect(submit).toBeUndefined();
+    const status = plan.status as RunStatus;
+    expect(status).toMatchObject({ phase: 'Failed' });
+    expect(status.conditions?.[0]).toMatchObject({
+      reason: 'RunNotFound',
+      message: expect.stringContaining('Run old'),
+    });
   });
 });
 
@@ -119,6 +179,19 @@ describe('what its status says', () => {
       projected({ phase: 'Running', progress: '1/3' }),
       { Ready: 'False', Reconciling: 'True', Stalled: 'False' },
       'Running',
+    ],
+    [
+      'waiting for people, which is nobody’s fault',
+      projected({ phase: 'Waiting', waitingFor: [{ step: 'sign-off', approval: 'article-1-sign-off' }] }),
+      { Ready: 'False', Reconciling: 'True', Stalled: 'False' },
+      'Waiting',
+    ],
+    ['in a queue', projected({ phase: 'Queued' }), { Ready: 'False', Reconciling: 'True', Stalled: 'False' }, 'Queued'],
+    [
+      'paused',
+      projected({ phase: 'Paused' }, undefined, { suspended: true, run: run({ ...named, suspend: true }) }),
+      { Ready: 'False', Reconciling: 'True', Stalled: 'False' },
+      'Paused',
     ],
     [
       'succeeded',
@@ -145,6 +218,28 @@ describe('what its status says', () => {
     expect(status?.observedGeneration).toBe(1);
   });
 
+  test.each<[string, RunStatus['waitingFor'], string]>([
+    [
+      'whom it waits for',
+      [
+        { step: 'sign-off', approval: 'a-1', until: '2026-01-02T00:00:00Z' },
+        { step: 'paid', event: 'orders/paid' },
+        { step: 'pause', until: '2026-01-03T00:00:00Z' },
+      ],
+      'Step sign-off waits for Approval a-1 until 2026-01-02T00:00:00Z; step paid waits for event orders/paid; step pause waits for a time until 2026-01-03T00:00:00Z.',
+    ],
+    [
+      'that there are more than it tells',
+      [1, 2, 3, 4, 5].map((n) => ({ step: `s${n}`, event: 'e' })),
+      'Step s1 waits for event e; step s2 waits for event e; step s3 waits for event e; 2 more wait.',
+    ],
+    ['that it waits for itself', undefined, 'The run waits for a time, or for its next attempt at a step.'],
+  ])('says %s', (_, waitingFor, message) => {
+    const status = statusOf(projected({ phase: 'Waiting', ...(waitingFor && { waitingFor }) }));
+    expect(status?.conditions?.[0]?.message).toBe(message);
+    expect(status?.waitingFor).toEqual(waitingFor);
+  });
+
   test('is not written more than once a second while the run is at work', () => {
     const snapshot = projected({ phase: 'Running' }, undefined, { lastWrite: now.getTime() - 300 });
     expect(decideRun(snapshot, now).plan).toEqual({ requeueAfter: 700 });
@@ -168,6 +263,32 @@ describe('what its status says', () => {
     const steps = [{ name: 'train', phase: 'Running' as const, attempt: 1 }];
     const status = statusOf(projected({ phase: 'Running', steps }, undefined, { pods: [pod] }));
     expect(status?.steps?.[0]).toMatchObject({ reason: 'Unschedulable', message: 'No node takes the pod: 0/3 nodes' });
+  });
+});
+
+describe('a run is paused', () => {
+  const pausing = run({ ...named, suspend: true });
+
+  test('before it begins: nothing is pinned, and it begins when the pause ends', () => {
+    const held = fresh({ run: pausing });
+    expect(decideRun(held, now).submit).toBeUndefined();
+    expect(statusOf(held)).toMatchObject({ phase: 'Paused' });
+    expect(statusOf(held)?.conditions?.[0]?.message).toMatch(/set spec.suspend to false to begin/);
+    expect(decideRun(fresh({ run: run({ ...named, suspend: false }) }), now).submit).toBeDefined();
+  });
+
+  test.each<[string, Run, boolean, boolean | undefined]>([
+    ['told once', pausing, false, true],
+    ['not told again', pausing, true, undefined],
+    ['told to go on', run({ ...named, suspend: false }), true, false],
+    ['told to go on when the field is removed', run(), true, false],
+    ['told nothing if nobody ever paused it', run(), false, undefined],
+  ])('while it is at work, the engine is %s', (_, subject, suspended, told) => {
+    expect(decideRun(projected({ phase: 'Running' }, undefined, { run: subject, suspended }), now).suspend).toBe(told);
+  });
+
+  test('not any more when it is over', () => {
+    expect(decideRun(projected({ phase: 'Succeeded' }, undefined, { run: pausing }), now).suspend).toBeUndefined();
   });
 });
 

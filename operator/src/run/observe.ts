@@ -1,16 +1,23 @@
-import type { Agent, Run, Workflow } from '@kadre/crds';
-import type { RunProjection } from '@kadre/store';
+import type { Agent, Run, WorkflowSpec } from '@kadre/crds';
+import type { RunProjection, RunSubmission } from '@kadre/store';
 import type { Pod } from '../build/wire.ts';
 
 /** What a Run names, as far as it is there. */
 export interface Subject {
-  workflow?: Workflow;
-  /** What the engine finds wrong with the workflow. */
+  /** The Workflow or Agent, or what stands for an inline workflow. */
+  name: string;
+  /** What to pin; undefined while the Workflow is not there. */
+  spec?: WorkflowSpec;
+  /** The Workflows that it calls, directly or not, by name; undefined for those that are not there. */
+  calls: Record<string, WorkflowSpec | undefined>;
+  /** What the engine finds wrong with any of them. */
   issues: { path: string; message: string }[];
   /** Agents that the run will ask, by name; undefined for those that are not there. */
   agents: Record<string, Agent | undefined>;
   /** GpuPools that are named and not there. */
   missingPools: string[];
+  /** The run to fork: what was submitted of it, that it has yet to begin, or that nobody knows it. */
+  source?: RunSubmission | 'pending' | 'unknown';
 }
 
 /** All that a decision about a Run rests on. */
@@ -20,6 +27,8 @@ export interface RunSnapshot {
   submitted: boolean;
   /** The engine knows that the run shall stop. */
   cancelled: boolean;
+  /** The engine knows that the run shall pause. */
+  suspended: boolean;
   /** What the engine says; absent until it has begun. */
   projection?: RunProjection;
   /** Looked up only before the run is submitted. */

@@ -22,6 +22,12 @@ export function pendingStatus(run: Run, reason: string, message: string, now: Da
   return withConditions(run, { phase: 'Pending' }, { state: 'progressing', reason, message }, now);
 }
 
+/** Held before it began: nothing of it is pinned yet, and the engine has not seen it. */
+export function pausedStatus(run: Run, now: Date): RunStatus {
+  const message = 'The run has not begun: set spec.suspend to false to begin.';
+  return withConditions(run, { phase: 'Paused' }, { state: 'progressing', reason: 'Paused', message }, now);
+}
+
 /** Over before it began: the engine never saw it. */
 export function refusedStatus(
   run: Run,
@@ -39,7 +45,9 @@ function withConditions(run: Run, status: RunStatus, health: Health, now: Date):
   return { observedGeneration: run.metadata.generation, ...status, conditions };
 }
 
-function healthOf({ phase, progress }: RunProjection['status'], failure: RunProjection['failure']): Health {
+function healthOf(status: RunProjection['status'], failure: RunProjection['failure']): Health {
+  const progressing = (reason: string, message: string): Health => ({ state: 'progressing', reason, message });
+  const { phase, progress } = status;
   switch (phase) {
     case 'Succeeded':
       return { state: 'ready', reason: 'Succeeded', message: 'The run succeeded.' };
@@ -52,15 +60,31 @@ function healthOf({ phase, progress }: RunProjection['status'], failure: RunProj
     case 'Cancelled':
       return { state: 'stalled', reason: 'Cancelled', message: failure?.message ?? 'The run was cancelled.' };
     case 'Running':
-      return {
-        state: 'progressing',
-        reason: 'Running',
-        message: progress === undefined ? 'The run is at work.' : `${progress} steps are done.`,
-      };
+      return progressing('Running', progress === undefined ? 'The run is at work.' : `${progress} steps are done.`);
+    // People, events and places in a queue come in their own time: that is no fault of the run.
+    case 'Waiting':
+      return progressing('Waiting', waitingMessage(status.waitingFor ?? []));
+    case 'Queued':
+      return progressing('Queued', 'Other runs of the workflow have all the places: the run waits for one.');
+    case 'Paused':
+      return progressing('Paused', 'The run is suspended: set spec.suspend to false to go on.');
     case 'Pending':
     case undefined:
-      return { state: 'progressing', reason: 'Submitted', message: 'The run waits for its turn.' };
+      return progressing('Submitted', 'The run waits for its turn.');
   }
+}
+
+const SHOWN_WAITS = 3;
+
+function waitingMessage(waits: NonNullable<RunStatus['waitingFor']>): string {
+  if (waits.length === 0) return 'The run waits for a time, or for its next attempt at a step.';
+  const shown = waits.slice(0, SHOWN_WAITS).map(({ step, approval, event, until }) => {
+    const what = approval !== undefined ? `Approval ${approval}` : event !== undefined ? `event ${event}` : 'a time';
+    return `step ${step} waits for ${what}${until === undefined ? '' : ` until ${until}`}`;
+  });
+  const more = waits.length > SHOWN_WAITS ? [`${waits.length - SHOWN_WAITS} more wait`] : [];
+  const text = [...shown, ...more].join('; ');
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
 function withTrouble(step: StepStatus, pods: Pod[]): StepStatus {

@@ -1,3 +1,4 @@
+import { calledWorkflows } from '@kadre/engine';
 import { by } from '../caches.ts';
 import { agentsOf, poolsOf } from '../build/references.ts';
 import { joinKey, keyOf, splitKey, watching } from '../kube/index.ts';
@@ -16,6 +17,7 @@ export function registerWorkflowController(context: Context): void {
     for: workflows,
     watches: [
       watching(caches.agents, ({ metadata }) => naming(by.agent, joinKey(metadata.namespace, metadata.name))),
+      watching(workflows, ({ metadata }) => naming(by.workflow, joinKey(metadata.namespace, metadata.name))),
       watching(caches.pools, ({ metadata }) => naming(by.pool, metadata.name)),
     ],
     reconcile: async (key, { signal }) => {
@@ -32,6 +34,7 @@ function observeWorkflow({ caches, validateWorkflow }: Context, workflow: Readon
   const { metadata, spec } = workflow;
   const missing = {
     agents: agentsOf(spec).filter((name) => !caches.agents.get(metadata.namespace, name)),
+    workflows: calledWorkflows(spec).filter((name) => !caches.workflows.get(metadata.namespace, name)),
     pools: poolsOf(spec).filter((name) => !caches.pools.get(undefined, name)),
   };
   return { workflow, issues: validateWorkflow(spec), missing };

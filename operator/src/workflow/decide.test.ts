@@ -7,9 +7,9 @@ import type { WorkflowSnapshot } from './observe.ts';
 const now = new Date('2026-01-01T12:00:00.000Z');
 const subject = workflow([
   { name: 'a', agent: { name: 'writer', prompt: 'Go' } },
-  { name: 'b', container: { image: 'busybox' } },
+  { name: 'b', steps: [{ name: 'c', container: { image: 'busybox' } }] },
 ]);
-const none = { agents: [], pools: [] };
+const none = { agents: [], workflows: [], pools: [] };
 const issue = (n: number) => ({ path: `spec.steps[${n}].when`, message: 'unknown variable' });
 
 describe('a Workflow', () => {
@@ -29,15 +29,16 @@ describe('a Workflow', () => {
     ],
     [
       'names absent agents',
-      { missing: { agents: ['writer', 'critic'], pools: [] } },
+      { missing: { ...none, agents: ['writer', 'critic'] } },
       'AgentNotFound',
       /Agent writer, Agent critic/,
     ],
-    ['names absent pools', { missing: { agents: [], pools: ['a100'] } }, 'GpuPoolNotFound', /GpuPool a100/],
+    ['names absent workflows', { missing: { ...none, workflows: ['other'] } }, 'WorkflowNotFound', /Workflow other/],
+    ['names absent pools', { missing: { ...none, pools: ['a100'] } }, 'GpuPoolNotFound', /GpuPool a100/],
   ])('%s', (_, more, reason, message) => {
     const { status } = decideWorkflow({ workflow: subject, issues: [], missing: none, ...more }, now);
     const { steps, conditions } = status as WorkflowStatus;
-    expect(steps).toBe(2);
+    expect(steps).toBe(3);
     expect(conditions?.[0]).toMatchObject({ type: 'Ready', reason });
     expect(conditions?.[0]?.message).toMatch(message);
     expect(conditions?.[2]?.status).toBe(reason === 'Valid' ? 'False' : 'True');

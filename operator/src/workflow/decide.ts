@@ -1,4 +1,5 @@
 // What to say about a Workflow. Nothing is made for it: each Run pins it when it starts.
+import { countSteps } from '../build/references.ts';
 import { conditionsOf, news } from '../build/readiness.ts';
 import type { WorkflowSnapshot } from './observe.ts';
 import type { WorkflowStatus } from '@kadre/crds';
@@ -13,7 +14,7 @@ export function decideWorkflow(snapshot: WorkflowSnapshot, now: Date): Plan {
   const health = invalid(snapshot) ?? missing(snapshot) ?? ready;
   const { generation } = metadata;
   const conditions = conditionsOf(snapshot.workflow, health, [], now);
-  const status: WorkflowStatus = { observedGeneration: generation, steps: spec.steps.length, conditions };
+  const status: WorkflowStatus = { observedGeneration: generation, steps: countSteps(spec), conditions };
   return { status: { ...status }, ...news(before?.conditions, conditions) };
 }
 
@@ -26,19 +27,16 @@ function invalid({ issues }: WorkflowSnapshot): Health | undefined {
   return { state: 'stalled', reason: 'InvalidExpression', message: [...shown, ...more].join('; ') };
 }
 
-function missing({ workflow, missing: { agents, pools } }: WorkflowSnapshot): Health | undefined {
-  if (agents.length > 0) {
-    const where = workflow.metadata.namespace ?? '';
-    return {
-      state: 'stalled',
-      reason: 'AgentNotFound',
-      message: `Not in namespace ${where}: Agent ${agents.join(', Agent ')}.`,
-    };
-  }
-  if (pools.length === 0) return undefined;
-  return {
-    state: 'stalled',
-    reason: 'GpuPoolNotFound',
-    message: `Not in this cluster: GpuPool ${pools.join(', GpuPool ')}.`,
-  };
+function missing({ workflow, missing: { agents, workflows, pools } }: WorkflowSnapshot): Health | undefined {
+  const where = `Not in namespace ${workflow.metadata.namespace ?? ''}`;
+  return (
+    absent('AgentNotFound', where, 'Agent', agents) ??
+    absent('WorkflowNotFound', where, 'Workflow', workflows) ??
+    absent('GpuPoolNotFound', 'Not in this cluster', 'GpuPool', pools)
+  );
+}
+
+function absent(reason: string, where: string, kind: string, names: string[]): Health | undefined {
+  if (names.length === 0) return undefined;
+  return { state: 'stalled', reason, message: `${where}: ${names.map((name) => `${kind} ${name}`).join(', ')}.` };
 }

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { annotations, type Agent, type StepOutcome } from '@kadre/crds';
-import type { AppendEffects, JobRequest, RunProjection, Store } from '@kadre/store';
+import type { JobRequest, Store } from '@kadre/store';
 import { conditionOf, eventually, field, KADRE, startBed, startMs, type Bed, type Ref, type Seen } from './bed.ts';
+import { container, runTools } from './run-tools.ts';
 
 let bed: Bed;
 let operator: Awaited<ReturnType<Bed['startOperator']>>;
@@ -19,41 +20,11 @@ beforeEach(async () => {
   namespace = await bed.namespace(`runs-${++count}`);
 });
 
-const container = { image: 'busybox' };
-const runRef = (name = 'first'): Ref => ({ apiVersion: KADRE, kind: 'Run', namespace, name });
+const { runRef, applyWorkflow, applyRun, submitted, startRun, cancellation, say, phase } = runTools(() => ({
+  bed,
+  namespace,
+}));
 const jobRef = (name: string): Ref => ({ apiVersion: 'batch/v1', kind: 'Job', namespace, name });
-
-function applyWorkflow(steps: object[] = [{ name: 'draft', container }]) {
-  return bed.apply({ apiVersion: KADRE, kind: 'Workflow', metadata: { name: 'article', namespace }, spec: { steps } });
-}
-
-function applyRun(spec: object = { workflow: { name: 'article' } }, name = 'first') {
-  return bed.apply({ apiVersion: KADRE, kind: 'Run', metadata: { name, namespace }, spec });
-}
-
-async function submitted(run: Seen): Promise<string> {
-  const uid = run.metadata.uid ?? '';
-  await eventually(`${run.metadata.name} submitted`, () => bed.store.submission(uid));
-  return uid;
-}
-
-/** A Run that the engine has, of a Workflow of one container. */
-async function startRun(): Promise<string> {
-  await applyWorkflow();
-  return submitted(await applyRun());
-}
-
-/** What an engine would write. */
-async function say(
-  uid: string,
-  status: RunProjection['status'],
-  more: AppendEffects & Pick<RunProjection, 'failure'> = {},
-): Promise<void> {
-  const { failure, ...effects } = more;
-  const log = await bed.store.events(uid);
-  const projection = { uid, namespace, name: 'first', status, ...(failure && { failure }) };
-  await bed.store.append(uid, log.length, [{ at: Date.now(), type: 'Said', data: status }], { projection, ...effects });
-}
 
 const request = (uid: string, more: Partial<JobRequest> = {}): JobRequest => ({
   key: `${uid}/draft/1`,
@@ -67,13 +38,6 @@ const request = (uid: string, more: Partial<JobRequest> = {}): JobRequest => ({
 
 const outcomeOf = (key: string): Promise<StepOutcome> =>
   eventually(`an outcome of ${key}`, async () => (await bed.store.job(key))?.outcome);
-
-const phase = (name: string, wanted: string): Promise<Seen> =>
-  eventually(`${name} ${wanted}`, async () => {
-    const live = await bed.get(runRef(name));
-    if (field(live, 'status.phase') === wanted) return live;
-    throw new Error(JSON.stringify(field(live, 'status')));
-  });
 
 const podOf = (job: string): Promise<Seen> =>
   eventually(`a pod of ${job}`, async () => {
@@ -136,11 +100,11 @@ describe('a Run', () => {
   test('that is cancelled or deleted stops the engine', async () => {
     const uid = await startRun();
     await bed.client.patch(runRef(), { spec: { cancel: true } });
-    await eventually('cancelled', () => bed.store.cancellation(uid));
+    await eventually('cancelled', () => cancellation(uid));
 
     const other = await submitted(await applyRun(undefined, 'second'));
     await bed.client.delete(runRef('second'));
-    expect(await eventually('cancelled', () => bed.store.cancellation(other))).toBe('The Run was deleted.');
+    expect(await eventually('cancelled', () => cancellation(other))).toBe('The Run was deleted.');
   }, 60_000);
 
   test('that was deleted while nobody looked is cancelled afterwards', async () => {
@@ -148,7 +112,7 @@ describe('a Run', () => {
     await bed.stopOperator(operator);
     await bed.client.delete(runRef());
     operator = await bed.startOperator();
-    await eventually('cancelled', () => bed.store.cancellation(uid));
+    await eventually('cancelled', () => cancellation(uid));
   }, 60_000);
 
   test('that is over is never run again, even by an operator and a store that know nothing of it', async () => {
