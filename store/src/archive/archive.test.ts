@@ -108,7 +108,7 @@ test('every field of a record comes back with its type, those that are absent as
     namespace: 'team',
     name: 'run-u1',
     subject: 'article',
-    at: new Date(FIRST),
+    time: new Date(FIRST),
     who: 'engine',
     version: '1',
     data: '{"text":"é 漢 🦀 \\ud800","n":1.5}',
@@ -185,7 +185,7 @@ describe('a run that cannot be archived stays in the store, and the others go', 
       /attempt of event 1 must be an integer of 32/,
     ],
     ['no list', { alternatives: 'none' }, /alternatives of event 1 must be a list of strings/],
-    ['no time', { at: NaN }, /at of event 1 must be milliseconds/],
+    ['no time', { at: NaN }, /time of event 1 must be milliseconds/],
   ])('because its record has %s', async (_, field, message) => {
     const report = await archive(spoilt(field));
     expect(report.runs).toBe(2);

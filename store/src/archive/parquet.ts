@@ -21,7 +21,8 @@ const COLUMNS: Column[] = [
   { name: 'name', kind: 'text', of: (record) => record.name },
   { name: 'subject', kind: 'text', of: (record) => record.subject },
   { name: 'seq', kind: 'int32', of: (record) => record.seq },
-  { name: 'at', kind: 'time', of: (record) => record.at },
+  // SQL has reserved `at`.
+  { name: 'time', kind: 'time', of: (record) => record.at },
   { name: 'type', kind: 'text', of: (record) => record.type },
   { name: 'step', kind: 'text', optional: true, of: (record) => record.step },
   { name: 'attempt', kind: 'int32', optional: true, of: (record) => record.attempt },

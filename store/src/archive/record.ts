@@ -11,7 +11,7 @@ export interface DecisionRecord {
   subject: string;
   /** Of the event in the run's log, from 1. */
   seq: number;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; the column is called `time`. */
   at: number;
   /** Of the event. */
   type: string;

@@ -1,0 +1,65 @@
+// Python with the libraries that people read archives with.
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { capture } from '../../cluster/command.ts';
+import { withLock } from '../../cluster/lock.ts';
+import { cacheDirectory } from '../../cluster/places.ts';
+
+const PACKAGES = ['duckdb==2.0.0', 'pandas==3.1.1', 'pyarrow==26.0.1'];
+const report = (line: string): void => void process.stderr.write(`${line}\n`);
+
+/**
+ * Puts the libraries from PyPI under .cache, once for each choice of them: some 20 seconds. Returns the path of the
+ * interpreter that has them.
+ *
+ * Throws an Error that says what to do when there is no Python 3.11 or newer with venv.
+ */
+export async function ensurePython(): Promise<string> {
+  const version = await pythonVersion();
+  const hash = createHash('sha256').update(JSON.stringify([version, PACKAGES]));
+  const directory = path.join(cacheDirectory, 'python', hash.digest('hex').slice(0, 16));
+  if (!existsSync(directory)) {
+    await withLock(directory, report, async () => {
+      if (!existsSync(directory)) await install(directory);
+    });
+  }
+  return path.join(directory, 'bin', 'python');
+}
+
+async function install(directory: string): Promise<void> {
+  report(`installing ${PACKAGES.join(', ')} from PyPI; the first time takes about 20 seconds`);
+  // Made aside and renamed, so that a directory that exists is complete.
+  const draft = `${directory}.${process.pid}`;
+  await mkdir(path.dirname(directory), { recursive: true });
+  try {
+    await capture('python3', ['-m', 'venv', draft]);
+    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary', ':all:'];
+    await capture(path.join(draft, 'bin', 'python'), [...pip, ...PACKAGES]);
+    await rename(draft, directory);
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+}
+
+/** Also sees to it that there is a Python which can make environments. */
+async function pythonVersion(): Promise<string> {
+  const ask = (): Promise<string> => capture('python3', ['-c', 'import ensurepip, venv, sys; print(sys.version)']);
+  const found = await ask().catch(installPython);
+  const version = found ?? (await ask());
+  const minor = Number(/^3\.(\d+)/.exec(version)?.[1]);
+  if (minor >= 11) return version;
+  throw new Error(`Python 3.11 or newer is needed (https://www.python.org/downloads); "python3" on PATH is ${version}`);
+}
+
+async function installPython(): Promise<undefined> {
+  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) {
+    throw new Error('Python 3.11 or newer with venv is needed. On Debian: apt-get install python3-venv');
+  }
+  report('installing with apt-get: python3-venv');
+  const apt = ['-q', '-y', '-o', 'DPkg::Lock::Timeout=600'];
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  await capture('apt-get', [...apt, 'update'], env);
+  await capture('apt-get', [...apt, 'install', '--no-install-recommends', 'python3-venv'], env);
+}
