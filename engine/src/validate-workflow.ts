@@ -2,6 +2,7 @@ import type { Callee, Callees } from './core/compile/callee.ts';
 import { compileWorkflow } from './core/compile/compile-workflow.ts';
 import { oversize, walkSteps } from './core/compile/walk.ts';
 import { meant } from './core/expression/suggest.ts';
+import { isLiteral } from './core/expression/template.ts';
 import { anyType, isRecord } from './core/expression/types.ts';
 import { choices } from './core/expression/values.ts';
 import type { Problem } from './core/plan.ts';
@@ -70,7 +71,7 @@ function literalInputs(spec: unknown, callees: Callees): Problem[] {
     if (!isRecord(step.workflow)) return [];
     const { name, input = null } = step.workflow;
     const schema = typeof name === 'string' ? callees(name)?.inputSchema : undefined;
-    if (!schema || JSON.stringify(input).includes('$(')) return [];
+    if (!schema || !isLiteral(input)) return [];
     const message = misfit(schema, input);
     if (message === undefined) return [];
     const absent = step.workflow.input === undefined;

@@ -2,7 +2,7 @@
 import type { Step } from '@kadre/crds';
 import type { Scope } from '../expression/node.ts';
 import { meant } from '../expression/suggest.ts';
-import { compileTemplate, type Report } from '../expression/template.ts';
+import { compileTemplate, isLiteral, type Report } from '../expression/template.ts';
 import { anyType, isRecord, typeOfSchema, type Type } from '../expression/types.ts';
 import { choices, nounOf } from '../expression/values.ts';
 import type { Action } from '../plan.ts';
@@ -17,11 +17,9 @@ export function compileCall(
 ): { action: Action; output: Type } {
   const callee = callees(name);
   if (callee?.problem !== undefined) report(`${path}.name`, callee.problem);
-  const uses = new Set<string>();
-  const template =
-    input === undefined ? undefined : compileTemplate(input, `${path}.input`, { ...scope, uses }, report);
+  const template = input === undefined ? undefined : compileTemplate(input, `${path}.input`, scope, report);
   // A literal is held against the schema itself, which says more.
-  if (callee?.inputSchema && template && uses.size > 0)
+  if (callee?.inputSchema && template && !isLiteral(input))
     reportMisfits(template.type, callee.inputSchema, `${path}.input`, name, report);
   const action: Action = { kind: 'workflow', name, ...(template && { input: template }) };
   return { action, output: callee?.output ?? anyType };

@@ -64,6 +64,14 @@ export function compileTemplate(value: unknown, path: string, scope: Scope, repo
   };
 }
 
+/** Whether there is no expression in the value. */
+export function isLiteral(value: unknown, depth = 0): boolean {
+  if (depth > MAX_DEPTH) return false;
+  if (typeof value === 'string') return !value.includes('$(');
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.values(value).every((one) => isLiteral(one, depth + 1));
+}
+
 export function compileText(source: string, path: string, scope: Scope, report: Report): TextTemplate {
   const template = textOrValue(source, path, scope, report);
   return { type: template.type, evaluate: (values) => at(path, () => asText(template.evaluate(values))) };
