@@ -195,6 +195,16 @@ describe('a run that cannot be archived stays in the store, and the others go', 
     expect((await uidsIn()).sort()).toEqual(rowsOf('u1', 'u2'));
   });
 
+  test('because it is too large for one file', async () => {
+    const report = await closed().then((runs) =>
+      archiveRuns(store, runs, { sink, describe: spoilt({ data: 'x'.repeat(600) }), runBytes: 1_000 }),
+    );
+    expect(report.failures[0]?.error.message).toBe(
+      'run bad cannot be archived: its records have more than 1000 characters of text',
+    );
+    expect((await uidsIn()).sort()).toEqual(rowsOf('u1', 'u2'));
+  });
+
   test('because a blob is damaged', async () => {
     const events: Store['events'] = (uid) =>
       uid === 'bad' ? Promise.reject(new BlobDamagedError('blob is damaged')) : store.events(uid);

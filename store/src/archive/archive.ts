@@ -19,6 +19,8 @@ export interface ArchiveOptions {
   describe: Describe;
   /** How much text goes into one file, more or less. 16 MiB; a run is never divided. */
   fileBytes?: number | undefined;
+  /** How much text one run may have; one with more stays in the store. 256 MiB, for a file is made in memory. */
+  runBytes?: number | undefined;
 }
 
 export interface ArchiveReport {
@@ -33,6 +35,7 @@ export interface ArchiveFailure {
   error: Error;
 }
 
+const MIB = 1024 * 1024;
 /** So many runs at most go into one file. */
 const RUNS_PER_FILE = 10_000;
 
@@ -52,9 +55,10 @@ export async function archiveRuns(
   for (let rest = runs; rest.length > 0;) {
     const draft = await gather(store, rest, options);
     if (draft.uids.length > 0) {
+      const file = parquetOf(draft.records);
       const batch = await beginBatch(options.sink, last + 1, draft.day, draft.uids);
       // What was read may be in somebody else's batch by now.
-      if (batch) await end(store, options.sink, last + 1, batch, draft.records);
+      if (batch) await end(store, options.sink, last + 1, batch, file);
       last = await endLastBatch(store, options);
       if (!batch) continue;
     }
@@ -65,14 +69,19 @@ export async function archiveRuns(
   return report;
 }
 
-async function endLastBatch(store: ArchiveStore, { sink, describe }: ArchiveOptions): Promise<number> {
-  const { number, batch } = await lastBatch(sink);
+async function endLastBatch(store: ArchiveStore, options: ArchiveOptions): Promise<number> {
+  const { number, batch } = await lastBatch(options.sink);
   if (!batch || batch.runs.length === 0) return number;
-  const records: DecisionRecord[] = [];
-  if (!(await sink.has(batch.file)))
-    for (const uid of batch.runs) records.push(...(await recordsOf(store, uid, describe)));
-  await end(store, sink, number, batch, records);
+  await end(store, options.sink, number, batch, await unwritten(store, batch, options));
   return number;
+}
+
+/** What has to be written yet: nothing if the file is there, or if all its runs are gone. */
+async function unwritten(store: ArchiveStore, batch: Batch, options: ArchiveOptions): Promise<Uint8Array | undefined> {
+  if (await options.sink.has(batch.file)) return undefined;
+  const records: DecisionRecord[] = [];
+  for (const uid of batch.runs) for (const record of await recordsOf(store, uid, options)) records.push(record);
+  return records.length === 0 ? undefined : parquetOf(records);
 }
 
 /** Whoever else ends the same batch does the same things: the first to write the file wins, and its content stays. */
@@ -81,9 +90,9 @@ async function end(
   sink: ObjectStore,
   number: number,
   batch: Batch,
-  records: DecisionRecord[],
+  file: Uint8Array | undefined,
 ): Promise<void> {
-  if (records.length > 0) await sink.create(batch.file, parquetOf(records));
+  if (file) await sink.create(batch.file, file);
   for (const uid of batch.runs) await store.deleteRun(uid);
   await endBatch(sink, number, batch);
 }
@@ -99,19 +108,19 @@ interface Draft {
 
 /** The first runs that were closed on one day, as many as fit into a file. */
 async function gather(store: ArchiveStore, runs: readonly ClosedRun[], options: ArchiveOptions): Promise<Draft> {
-  const { describe, fileBytes = 16 * 1024 * 1024 } = options;
+  const { fileBytes = 16 * MIB } = options;
   const draft: Draft = { day: utcDay(runs[0]?.closedAt ?? 0), uids: [], records: [], failures: [], taken: 0 };
   let bytes = 0;
   for (const { uid, closedAt } of runs) {
     if (utcDay(closedAt) !== draft.day || draft.uids.length === RUNS_PER_FILE || bytes > fileBytes) break;
     draft.taken++;
     try {
-      const records = await recordsOf(store, uid, describe);
+      const records = await recordsOf(store, uid, options);
       if (records.length === 0) continue;
       draft.uids.push(uid);
       for (const record of records) {
         draft.records.push(record);
-        bytes += record.data.length + record.what.length;
+        bytes += sizeOf(record);
       }
     } catch (error) {
       if (!(error instanceof UnreadableRunError)) throw error;
@@ -131,11 +140,21 @@ class UnreadableRunError extends Error {
 }
 
 /** None for a run that is gone. Throws UnreadableRunError. */
-async function recordsOf(store: ArchiveStore, uid: string, describe: Describe): Promise<DecisionRecord[]> {
+async function recordsOf(
+  store: ArchiveStore,
+  uid: string,
+  { describe, runBytes = 256 * MIB }: ArchiveOptions,
+): Promise<DecisionRecord[]> {
   const [submission, events] = await historyOf(store, uid);
   if (submission === undefined) return [];
+  let bytes = 0;
   try {
-    return events.map((event) => checkRecord(describe(submission, event)));
+    return events.map((event) => {
+      const record = checkRecord(describe(submission, event));
+      bytes += sizeOf(record);
+      if (bytes > runBytes) throw new RangeError(`its records have more than ${runBytes} characters of text`);
+      return record;
+    });
   } catch (error) {
     throw new UnreadableRunError(uid, error);
   }
@@ -148,6 +167,10 @@ async function historyOf(store: ArchiveStore, uid: string): Promise<[RunSubmissi
     if (!(error instanceof BlobMissingError || error instanceof BlobDamagedError)) throw error;
     throw new UnreadableRunError(uid, error);
   }
+}
+
+function sizeOf({ data, what, why = '' }: DecisionRecord): number {
+  return data.length + what.length + why.length;
 }
 
 function messageOf(error: unknown): string {

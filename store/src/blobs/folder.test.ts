@@ -38,6 +38,23 @@ test('a folder that cannot be used is refused with a word on what to check', asy
   await expect(openFolder(join(root, 'file'))).rejects.toThrow(/check the volume/);
 });
 
+test('where no room is left the old object stays, and nothing of the new one', async () => {
+  const objects = await openFolder(root);
+  await objects.put('a', new Uint8Array([1]));
+  const put = `
+    import { openFolder } from ${JSON.stringify(new URL('folder.ts', import.meta.url).href)};
+    const objects = await openFolder(process.argv[1]);
+    await objects.put('a', new Uint8Array(1_000_000)).catch((error) => console.log(error.name + ': ' + error.message));
+  `;
+  // No file may have more than so many blocks.
+  const shell = ['-c', 'ulimit -f 100; exec "$0" --input-type=module -e "$1" "$2"', process.execPath, put, root];
+  const child = spawn('sh', shell, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const said = (await child.stdout.toArray()).join('');
+  expect(said).toBe(`StoreFullError: no room left in ${root}: free some space there\n`);
+  expect(Array.from(await objects.get('a'))).toEqual([1]);
+  expect(await readdir(join(root, '.drafts'))).toEqual([]);
+});
+
 test('directories that became empty are removed', async () => {
   const objects = await openFolder(root);
   await objects.put('run/a', new Uint8Array(1));

@@ -1,6 +1,18 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { BlobDamagedError, blobsIn, ObjectMissingError, openS3, StoreUnusableError } from '@kadre/store';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  BlobDamagedError,
+  blobsIn,
+  collectBlobs,
+  ObjectMissingError,
+  openS3,
+  openSqliteStore,
+  StoreUnusableError,
+  withBlobs,
+} from '@kadre/store';
 import { describeObjects, namesIn } from '../../../store/src/blobs/describe-objects.ts';
 import { freePort } from '../../support/free-port.ts';
 import { roughWayTo, startS3Server, type Mishap, type RoughWay, type S3Server } from './s3-server.ts';
@@ -111,6 +123,27 @@ describe('on a rough way', () => {
     expect(Buffer.compare(await direct.get(`${name}-2`), large)).toBe(0);
     if (await direct.has(name)) expect(Buffer.compare(await direct.get(name), large)).toBe(0);
   });
+});
+
+test('a database may keep its large payloads in a bucket, and tidies up there', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'kadre-store-'));
+  const rows = openSqliteStore(join(folder, 'kadre.db'));
+  const objects = openS3({ ...server.options, prefix: 'payloads' });
+  const blobs = blobsIn(objects);
+  const store = withBlobs(rows, blobs, { inlineBytes: 100 });
+  const run = { uid: 'u1', namespace: 'team', name: 'r', subject: 's', workflow: {}, input: 'é'.repeat(1_000) };
+  await store.submitRun(run);
+  await store.append('u1', 0, [{ at: 1, type: 'A', data: run.input }]);
+  await expect(store.append('nobody', 0, [{ at: 1, type: 'A', data: run.input }])).rejects.toThrow();
+  expect((await store.submission('u1'))?.input).toBe(run.input);
+  expect((await store.events('u1'))[0]?.data).toBe(run.input);
+  expect(await namesIn(objects, '')).toHaveLength(2);
+  expect(await collectBlobs(rows, blobs, Date.now() + 10 * 86_400_000)).toBe(1);
+  await store.append('u1', 1, [{ at: 1, type: 'B', data: 1 }], { closed: true });
+  await store.deleteRun('u1');
+  expect(await namesIn(objects, '')).toEqual([]);
+  await store.close();
+  await rm(folder, { recursive: true });
 });
 
 describe('a wrong setting is told with what to mend', () => {
