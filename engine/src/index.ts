@@ -6,4 +6,18 @@ export { systemClock, type Clock } from './driver/clock.ts';
 export { startEngine, type Engine } from './driver/engine.ts';
 export { schemaProblem } from './driver/input.ts';
 export type { EngineLimits, EngineOptions } from './driver/options.ts';
+export { replayRun } from './driver/replay.ts';
+export { parseDuration } from './core/duration.ts';
+export { planTrigger, type TriggerPlan } from './trigger/plan.ts';
+export {
+  deliveryKey,
+  passes,
+  startName,
+  startOf,
+  TriggerError,
+  type Cause,
+  type Happening,
+  type RunManifest,
+  type Start,
+} from './trigger/start.ts';
 export { validateWorkflow } from './validate-workflow.ts';

@@ -27,15 +27,29 @@ export function schemasOf(spec: unknown): LocatedSchema[] {
 }
 
 export function schemaMistakes(schemas: readonly LocatedSchema[]): Problem[] {
-  const problems = schemas.slice(0, MAX_SCHEMAS).flatMap((located) => {
+  const wrong = new Map<string, string | undefined>();
+  const problems: Problem[] = [];
+  for (const located of schemas) {
     const { schema, path } = located;
-    const [wrong] = schemaProblems(schema);
-    return wrong ? [{ path, message: wrong.message }] : defaultMistakes(located);
-  });
-  const beyond = schemas[MAX_SCHEMAS];
-  if (!beyond) return problems;
-  const message = `a workflow has at most ${MAX_SCHEMAS} forms: ask with fewer approvals, or make Workflows of its parts`;
-  return [...problems, { path: beyond.path, message }];
+    const text = textOf(schema);
+    if (!wrong.has(text) && wrong.size === MAX_SCHEMAS) {
+      const message = `a workflow has at most ${MAX_SCHEMAS} different forms: let approvals share them`;
+      return [...problems, { path, message }];
+    }
+    if (!wrong.has(text)) wrong.set(text, schemaProblems(schema)[0]?.message);
+    const message = wrong.get(text);
+    problems.push(...(message === undefined ? defaultMistakes(located) : [{ path, message }]));
+  }
+  return problems;
+}
+
+function textOf(schema: Record<string, unknown>): string {
+  try {
+    return JSON.stringify(schema);
+  } catch {
+    // It nests too deep; which is what will be said of it.
+    return '';
+  }
 }
 
 function defaultMistakes(schema: LocatedSchema): Problem[] {

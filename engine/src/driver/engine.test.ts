@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { openSqliteStore, verifyStepToken } from '@kadre/store';
+import { verifyStepToken } from '@kadre/store';
 import { pino } from 'pino';
 import { agentRunWorkflow } from '../core/agent-run.ts';
 import { startAgent, type AgentServer, type Behaviour } from '../testing/agent-server.ts';
@@ -261,7 +261,7 @@ describe('the engine', () => {
 
   test('beside another on the same store asks no step under a second attempt, and records each outcome once', async () => {
     const writer = await serve('writer', ({ key }) => ({ text: key }));
-    const other = openSqliteStore(bench.path);
+    const other = await bench.open();
     const stop = new AbortController();
     const logger = pino({ level: 'silent' });
     const second = await startEngine({ store: other, agents: bench.directory, logger, signal: stop.signal });

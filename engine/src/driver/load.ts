@@ -16,7 +16,10 @@ export interface Loaded {
   submission: RunSubmission;
 }
 
-export async function load(store: Store, uid: string): Promise<Loaded | undefined> {
+/** What of a store is needed to read a log. */
+export type LogSource = Pick<Store, 'submission' | 'events'>;
+
+export async function load(store: LogSource, uid: string): Promise<Loaded | undefined> {
   const submission = await store.submission(uid);
   if (!submission) return undefined;
   const events = await store.events(uid);
@@ -27,7 +30,7 @@ export async function load(store: Store, uid: string): Promise<Loaded | undefine
 }
 
 /** Undefined if the other run is not known any more. */
-async function loadReuse(store: Store, { run, ...wish }: Fork): Promise<Reuse | undefined> {
+async function loadReuse(store: LogSource, { run, ...wish }: Fork): Promise<Reuse | undefined> {
   if (!(await store.submission(run))) return undefined;
   const events = await store.events(run);
   return reuseOf(run, events as unknown as EngineEvent[], wish);

@@ -1,5 +1,5 @@
 // A store on disk, an engine on it and whatever agents a test wants; the operator's part is played on demand.
-import { openSqliteStore, type JobRecord, type RunProjection, type Store } from '@kadre/store';
+import { openSqliteStore, type JobRecord, type RunProjection, type RunSubmission, type Store } from '@kadre/store';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,20 +17,24 @@ const testLimits: Partial<EngineLimits> = { poll: 50 };
 export type Agents = Record<string, string>;
 
 export class Bench {
-  readonly folder: string;
-  readonly path: string;
   readonly agents: Agents = {};
-  store: Store;
+  readonly store: Store;
+  readonly open: () => Store | Promise<Store>;
+  readonly #tidy: () => Promise<void>;
   #engine: { stop: AbortController; engine: Engine } | undefined;
 
+  /** On an embedded store of its own. */
   static async make(): Promise<Bench> {
-    return new Bench(await mkdtemp(join(tmpdir(), 'kadre-engine-')));
+    const folder = await mkdtemp(join(tmpdir(), 'kadre-engine-'));
+    const open = (): Store => openSqliteStore(join(folder, 'kadre.db'));
+    return new Bench(open(), open, () => rm(folder, { recursive: true }));
   }
 
-  private constructor(folder: string) {
-    this.folder = folder;
-    this.path = join(folder, 'kadre.db');
-    this.store = openSqliteStore(this.path);
+  /** `open`: opens the store once more. `tidy`: called after the store was closed. */
+  constructor(store: Store, open: () => Store | Promise<Store>, tidy: () => Promise<void>) {
+    this.store = store;
+    this.open = open;
+    this.#tidy = tidy;
   }
 
   readonly directory: AgentDirectory = {
@@ -60,8 +64,9 @@ export class Bench {
     await running?.engine.stopped;
   }
 
-  async submit(workflow: unknown, input: unknown = null, uid = 'u1'): Promise<void> {
-    await this.store.submitRun({ uid, namespace: 'team', name: `run-${uid}`, subject: 'test', workflow, input });
+  async submit(workflow: unknown, input: unknown = null, uid = 'u1', more: Partial<RunSubmission> = {}): Promise<void> {
+    const head = { uid, namespace: 'team', name: `run-${uid}`, subject: 'test' };
+    await this.store.submitRun({ ...head, workflow, input, ...more });
   }
 
   /** The projection once it satisfies the condition. */
@@ -85,7 +90,7 @@ export class Bench {
   async cleanUp(): Promise<void> {
     await this.stopEngine();
     await this.store.close();
-    await rm(this.folder, { recursive: true });
+    await this.#tidy();
   }
 }
 

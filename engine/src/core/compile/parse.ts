@@ -1,5 +1,5 @@
 // Reads the fields of a workflow, and says in words what is wrong with one.
-import { dnsLabel, duration, eventName, quantity, usd, workflowSpec, type WorkflowSpec } from '@kadre/crds';
+import { dnsLabel, duration, envVar, eventName, quantity, usd, workflowSpec, type WorkflowSpec } from '@kadre/crds';
 import type { z } from 'zod';
 import { meant } from '../expression/suggest.ts';
 import { kindOf, nounOf, type Json } from '../expression/values.ts';
@@ -49,6 +49,7 @@ const nouns: Record<string, string> = {
   array: 'a list',
   object: 'an object',
   record: 'an object',
+  nonoptional: 'a value',
 };
 
 function wrongType({ expected, input, path }: Issue & { code: 'invalid_type' }): string {
@@ -83,17 +84,16 @@ const lengthOf = (input: unknown): number => (input as { length: number }).lengt
 const shortly = (input: unknown): string => String(input).slice(0, 40);
 
 /** What a text must look like, by the pattern of the field. */
-const formats = new Map<string, string>(
-  (
-    [
-      [dnsLabel, 'a name of a-z, 0-9 and -, with a letter or digit at both ends'],
-      [duration, 'a whole number and one unit: 300ms, 90s, 5m, 2h or 1d'],
-      [eventName, 'a name of letters, digits, -, ., _ and /, with a letter or digit at both ends'],
-      [quantity, 'a quantity in quotes, such as "500m", "2" or "1Gi"'],
-      [usd, 'US dollars in quotes, such as "0.50"'],
-    ] as const
-  ).map(([schema, format]) => [patternOf(schema), format]),
-);
+const formats = new Map<string, string>([
+  [patternOf(dnsLabel), 'a name of a-z, 0-9 and -, with a letter or digit at both ends'],
+  [patternOf(duration), 'a whole number and one unit: 300ms, 90s, 5m, 2h or 1d'],
+  [patternOf(eventName), 'a name of letters, digits, -, ., _ and /, with a letter or digit at both ends'],
+  [patternOf(quantity), 'a quantity in quotes, such as "500m", "2" or "1Gi"'],
+  [patternOf(usd), 'US dollars in quotes, such as "0.50"'],
+  [patternOf(envVar.shape.name), 'a name of letters, digits and _ that does not begin with a digit'],
+  ['/^[a-z][a-zA-Z0-9_]*$/', 'a name of letters, digits and _ that begins with a small letter'],
+  ['/^\\S+$/', 'a text without spaces'],
+]);
 
 function patternOf(schema: z.ZodType): string {
   const issue = schema.safeParse('\n').error?.issues.find(({ code }) => code === 'invalid_format');
