@@ -1,4 +1,5 @@
 // One agent as a server: put together here, used by the process entry, by the CLI and by tests.
+import type { RequestListener } from 'node:http';
 import { a2aMetadata, type AgentConfig } from '@kadre/crds';
 import type { Logger } from 'pino';
 import packageJson from '../package.json' with { type: 'json' };
@@ -37,6 +38,8 @@ export interface RuntimeDeps {
 export interface Runtime {
   /** Starts to serve; port 0 picks a free one. Returns the base URL. */
   listen(address: { host: string; port: number }): Promise<string>;
+  /** Answers requests that come in through somebody else's server, instead of `listen`. */
+  listener(): Promise<RequestListener>;
   /** Fails readiness, refuses new work, gives what is under way so many milliseconds, then closes. */
   shutdown(graceMs: number): Promise<void>;
 }
@@ -100,6 +103,10 @@ export async function createRuntime(config: RuntimeConfig, deps: RuntimeDeps): P
       };
       warmUpTimer = setTimeout(warmUp, WARM_UP_AFTER_MS).unref();
       return url;
+    },
+    listener: async () => {
+      await app.ready();
+      return (request, response) => app.routing(request, response);
     },
     shutdown: async (graceMs) => {
       await gate.drain(graceMs);

@@ -1,38 +1,25 @@
+#!/usr/bin/env node
 // The program `kadre`, and what the image starts.
 import { isMainThread } from 'node:worker_threads';
 import { Command } from 'commander';
-import { pino } from 'pino';
-import { lockStore } from '@kadre/store';
 import packageJson from '../package.json' with { type: 'json' };
-import { ConfigError, readConfig } from './config.ts';
-import { createElector } from './elector.ts';
-import { runRole } from './role-thread.ts';
-import { supervise } from './supervisor.ts';
+import { addLaptopCommands } from './laptop/commands.ts';
 
 const entry = new URL(import.meta.url);
+const WRONG_USAGE = 2;
 
-async function all(): Promise<void> {
-  const config = readConfig(process.env);
-  const logger = pino({ level: config.logLevel, name: 'kadre' });
-  await supervise({
-    config,
-    entry,
-    logger,
-    elector: (registry) => createElector(config, logger, registry),
-    lockStore: () => lockStore(config.storePath),
-    exit: (code) => process.exit(code),
-  });
-}
-
+/** What a command needs is loaded when it is given: looking at a run must not wait for a Kubernetes client. */
 function commandLine(): Command {
   const program = new Command('kadre')
     .description('A Kubernetes operator for AI agents.')
     .version(packageJson.version)
-    .showHelpAfterError();
+    .showHelpAfterError('Add --help to see what there is.')
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : WRONG_USAGE));
   program
     .command('all')
     .description('Run every role of the control plane in this process, with the embedded store.')
-    .action(all);
+    .action(async () => (await import('./all.ts')).all(entry));
+  addLaptopCommands(program);
   return program;
 }
 
@@ -40,10 +27,12 @@ if (isMainThread) {
   try {
     await commandLine().parseAsync();
   } catch (error) {
-    console.error(error instanceof ConfigError ? error.message : error);
-    process.exit(error instanceof ConfigError ? 2 : 1);
+    const wrongUsage = error instanceof Error && error.name === 'ConfigError';
+    console.error(wrongUsage ? error.message : error);
+    process.exit(wrongUsage ? WRONG_USAGE : 1);
   }
 } else {
+  const { runRole } = await import('./role-thread.ts');
   // Each role loads its own part only when its thread starts.
   await runRole({
     gateway: async () => (await import('./roles/gateway.ts')).startGateway,

@@ -15,17 +15,21 @@ export function checkCatalog(catalog: Catalog, options: CheckOptions): Problem[]
   return [...catalog.problems, ...ofManifests, ...duplicates(catalog)].sort(byPlace);
 }
 
-export function checkManifest(catalog: Catalog, manifest: Manifest, { missing }: CheckOptions): Problem[] {
+function checkManifest(catalog: Catalog, manifest: Manifest, { missing }: CheckOptions): Problem[] {
+  return [...soundness(manifest), ...danglingReferences(catalog, manifest, missing)];
+}
+
+/** What is wrong with the manifest by itself. */
+export function soundness(manifest: Manifest): Problem[] {
   const { problems } = manifest;
   const said = new Set(problems.map(({ path }) => path));
   // The engine looks at nested steps and expressions, and at the rest once more.
-  const ofEngine = workflowProblems(manifest).filter(({ path }) => !said.has(path));
-  return [...problems, ...ofEngine, ...danglingReferences(catalog, manifest, missing)];
+  return [...problems, ...workflowProblems(manifest).filter(({ path }) => !said.has(path))];
 }
 
 function workflowProblems(manifest: Manifest): Problem[] {
   const { kind, object } = manifest;
-  const { inline } = object.spec ?? {};
+  const { inline } = object.spec;
   const [spec, base] = kind === 'Run' ? [inline, 'spec.inline'] : [object.spec, 'spec'];
   if ((kind !== 'Workflow' && kind !== 'Run') || spec === undefined) return [];
   return validateWorkflow(spec).map(({ path, message }) => problemAt(manifest, path.replace(/^spec/, base), message));

@@ -89,16 +89,15 @@ function checkManifest(document: SourceDocument, value: Fields, kindName: KindNa
   const namespace = kind.scope === 'Cluster' ? '' : given;
   const schema = schemaOf(kind);
   // What people write alone: the API server drops a status that a manifest brings.
-  const { status: _, ...written } = value;
-  const settled = checkSchema(schema, { ...written, metadata }, []);
+  const settled = checkSchema(schema, { ...without(value, 'status'), metadata }, []);
   const named = nameProblems(value.metadata, kindName);
   const ruled = checkRules(schema, withName(settled.value as Fields, metadata), [], [...settled.problems, ...named]);
-  const object = `${kindName}/${name === '' ? String(metadata.generateName ?? '') : name}`;
+  const object = `${kindName}/${name === '' ? generateName(metadata) : name}`;
   return {
     kind: kindName,
     name,
     namespace,
-    object: settled.value as Manifest['object'],
+    object: { ...(settled.value as Manifest['object']), ...(!isFields(value.spec) && { spec: {} }) },
     document,
     problems: [...named, ...settled.problems, ...ruled].map(({ path, message }) =>
       problem(document, object, path, message),
@@ -108,11 +107,7 @@ function checkManifest(document: SourceDocument, value: Fields, kindName: KindNa
 
 /** The API server makes up a name before it looks at the rules. */
 function withName(object: Fields, metadata: Fields): Fields {
-  const { name, generateName } = metadata;
-  return {
-    ...object,
-    metadata: { ...metadata, name: name ?? `${typeof generateName === 'string' ? generateName : ''}xxxxx` },
-  };
+  return { ...object, metadata: { ...metadata, name: metadata.name ?? `${generateName(metadata)}xxxxx` } };
 }
 
 function nameProblems(metadata: unknown, kind: KindName): SchemaProblem[] {
@@ -139,7 +134,7 @@ function schemaOf(kind: Kind): StructuralSchema {
   const known = schemas.get(kind);
   if (known) return known;
   const whole = objectSchema(kind);
-  const { status: _, ...properties } = whole.properties ?? {};
+  const properties = without(whole.properties ?? {}, 'status');
   const metadata = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } as const;
   const schema = { ...whole, properties: { ...properties, metadata } };
   schemas.set(kind, schema);
@@ -179,8 +174,23 @@ export function problemAt(
   return { ...problem(document, `${kind}/${name}`, parsePath(path), message), level };
 }
 
+/** `file:line:column: path: message`, which editors and CI turn into links. */
+export function problemLine({ file, line, column, level, path, message }: Problem): string {
+  const place = `${file}:${line}:${column}`;
+  return [place, ...(level === 'warning' ? ['warning'] : []), ...(path === '' ? [] : [path]), message].join(': ');
+}
+
 function problem(document: SourceDocument, object: string, path: Path, message: string): Problem {
   return { ...document.locate(path), level: 'error', object, path: formatPath(path), message };
+}
+
+function without<Value>(fields: Record<string, Value>, name: string): Record<string, Value> {
+  return Object.fromEntries(Object.entries(fields).filter(([field]) => field !== name));
+}
+
+/** Of a Run for `kubectl create`: the beginning of its name. */
+export function generateName({ generateName: beginning }: Record<string, unknown>): string {
+  return typeof beginning === 'string' ? beginning : '';
 }
 
 function isFields(value: unknown): value is Fields {

@@ -1,8 +1,8 @@
 // What manifests name, and whether it is among them.
 import type { Agent, Model, Run, Step } from '@kadre/crds';
+import { walkSteps } from '@kadre/engine';
 import { findSecret, isThere, type Catalog } from './catalog.ts';
 import { problemAt, type KindName, type Manifest, type Problem } from './manifest.ts';
-import { stepsOf } from './steps.ts';
 
 interface Reference {
   kind: 'Agent' | 'Model' | 'Workflow' | 'GpuPool';
@@ -56,7 +56,7 @@ function runReferences({ workflow, agent, inline }: Partial<Run['spec']>): Refer
 }
 
 function stepReferences(spec: unknown, base: string): Reference[] {
-  return [...stepsOf(spec)].flatMap(({ step, path }) => {
+  return [...walkSteps(spec)].flatMap(({ step, path }) => {
     const at = `${base}.${path}`;
     const { agent, container, workflow } = step as Partial<Step>;
     return [

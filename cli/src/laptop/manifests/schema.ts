@@ -91,7 +91,7 @@ function checkKeys(keys: string[], items: unknown[], path: Path, report: Report)
 
 function checkText(schema: StructuralSchema, value: string, path: Path, report: Report): void {
   const { minLength = 0, maxLength = Infinity, pattern } = schema;
-  const length = [...value].length;
+  const length = Array.from(value).length;
   if (length < minLength) report(path, `should be at least ${minLength} chars long`);
   if (length > maxLength)
     report(path, `Too long: may not be more than ${maxLength} characters, and this has ${length}`);

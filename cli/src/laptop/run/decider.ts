@@ -1,0 +1,152 @@
+// What a run waits for and only people can give: decisions, and events from outside.
+import { randomUUID } from 'node:crypto';
+import { userInfo } from 'node:os';
+import { schemaProblem } from '@kadre/engine';
+import type { ApprovalRecord, Store } from '@kadre/store';
+import { UsageError } from '../errors.ts';
+import { askApproval, askPayload, type Verdict } from '../terminal/ask.ts';
+import { time } from '../terminal/format.ts';
+import type { Terminal } from '../terminal/terminal.ts';
+import type { RunView, StepView } from '../terminal/view.ts';
+import { jsonOrText, pair } from './input.ts';
+
+export interface DeciderOptions {
+  store: Store;
+  namespace: string;
+  terminal: Terminal;
+  /** Approve whatever is asked. */
+  yes: boolean;
+  /** By step: true or false, or what its form asks for. */
+  answers: ReadonlyMap<string, unknown>;
+  /** Aborts when the run ends: nobody is asked any more. */
+  signal: AbortSignal;
+  /** Ctrl-C while a question is open. */
+  interrupted: () => void;
+}
+
+export function readAnswers(texts: readonly string[]): Map<string, unknown> {
+  return new Map(texts.map((text) => pair(text, '--answer')).map(([step, value]) => [step, jsonOrText(value)]));
+}
+
+export class Decider {
+  readonly #options: DeciderOptions;
+  /** Nobody can or wants to decide these now, by approval key or step id. */
+  readonly #left = new Set<string>();
+  #asking: Promise<void> | undefined;
+
+  constructor(options: DeciderOptions) {
+    this.#options = options;
+  }
+
+  /** Decides what can be decided; asks for the rest, one after the other. */
+  async look(view: RunView): Promise<void> {
+    for (const approval of await this.#options.store.openApprovals()) {
+      if (this.#left.has(approval.key)) continue;
+      const given = this.#given(approval);
+      if (given) await this.#decide(approval, given);
+      else this.#ask(approval.key, () => this.#askDecision(approval));
+    }
+    for (const step of live(view)) {
+      const { waitsFor } = step;
+      if (waitsFor?.kind !== 'event' || this.#left.has(step.id)) continue;
+      this.#ask(step.id, () => this.#askEvent(step, waitsFor.name));
+    }
+  }
+
+  /** Whether nothing will ever happen unless somebody decides, and nobody does. */
+  isStuck(view: RunView): boolean {
+    if (this.#asking) return false;
+    const steps = live(view);
+    return (
+      steps.length > 0 && steps.every(({ waitsFor }) => waitsFor?.kind === 'approval' || waitsFor?.kind === 'event')
+    );
+  }
+
+  /** Publishes an event; steps that wait for it go on. */
+  async publish(name: string, payload: unknown): Promise<void> {
+    const { store, namespace } = this.#options;
+    await store.publishEvent({ id: randomUUID(), namespace, name, payload, at: Date.now() });
+  }
+
+  #given({ step, policy }: ApprovalRecord): Verdict | undefined {
+    const { answers, yes } = this.#options;
+    const name = [step, bareName(step)].find((one) => answers.has(one));
+    const answer = name === undefined ? undefined : answers.get(name);
+    if (answer === false) return { approved: false };
+    if (name === undefined && !yes) return undefined;
+    const verdict: Verdict = answer === undefined || answer === true ? { approved: true } : { approved: true, answer };
+    if (!policy.form) return verdict;
+    const problem = schemaProblem(policy.form.schema, verdict.answer ?? {}, 'the answer');
+    if (problem !== undefined)
+      throw new UsageError(`--answer ${bareName(step)}=JSON must fill in the form: ${problem}`);
+    return { ...verdict, answer: verdict.answer ?? {} };
+  }
+
+  async #decide({ key }: ApprovalRecord, verdict: Verdict): Promise<void> {
+    await this.#options.store.decideApproval(key, { ...verdict, by: userName(), at: Date.now() });
+  }
+
+  #ask(key: string, question: () => Promise<boolean>): void {
+    if (!this.#options.terminal.interactive) {
+      this.#left.add(key);
+      return;
+    }
+    if (this.#asking) return;
+    this.#asking = question().then((done) => {
+      this.#asking = undefined;
+      if (!done) this.#left.add(key);
+    });
+  }
+
+  async #askDecision(approval: ApprovalRecord): Promise<boolean> {
+    const { terminal, interrupted } = this.#options;
+    const { step, message, policy, expiresAt } = approval;
+    const now = Date.now();
+    const until = expiresAt === undefined ? [] : [`  until ${time(expiresAt, now)}`];
+    const lines = [`${step} asks for a decision:`, ...message.split('\n').map((line) => `  ${line}`), ...until];
+    const verdict = await askApproval(
+      terminal,
+      { lines, signal: this.#until(expiresAt), interrupted },
+      policy.form?.schema,
+    );
+    if (verdict) await this.#decide(approval, verdict);
+    return verdict !== undefined;
+  }
+
+  async #askEvent(step: StepView, name: string): Promise<boolean> {
+    const { terminal, interrupted, signal } = this.#options;
+    const given = await askPayload(terminal, {
+      lines: [`${step.id} waits for the event ${name}.`],
+      signal,
+      interrupted,
+    });
+    if (given) await this.publish(name, given.payload);
+    return given !== undefined;
+  }
+
+  #until(expiresAt: number | undefined): AbortSignal {
+    const { signal } = this.#options;
+    if (expiresAt === undefined) return signal;
+    return AbortSignal.any([signal, AbortSignal.timeout(Math.min(Math.max(expiresAt - Date.now(), 0), 2 ** 31 - 1))]);
+  }
+}
+
+/** At work, and nothing inside them is. */
+export function live(view: RunView): StepView[] {
+  const isLive = ({ phase }: StepView): boolean => phase === 'Running' || phase === 'Waiting';
+  return [...view.all.values()].filter((step) => isLive(step) && !step.children.some(isLive));
+}
+
+/** sign-off of draft#2.sign-off. */
+function bareName(step: string): string {
+  return (step.split('.').at(-1) ?? step).replace(/[[#].*$/, '');
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A user without an entry in the list of users, as in some containers.
+    return 'local';
+  }
+}

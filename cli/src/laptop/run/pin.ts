@@ -1,0 +1,199 @@
+// Everything that a run needs, taken from the manifests before it starts; or all that stands in its way, at once.
+import type { Agent, AgentStep, Model, RunLimits, Step, Workflow, WorkflowSpec } from '@kadre/crds';
+import { calledWorkflows, walkSteps } from '@kadre/engine';
+import { UsageError } from '../errors.ts';
+import { find, findSecret, type Catalog } from '../manifests/catalog.ts';
+import { soundness } from '../manifests/check.ts';
+import { problemLine, type Manifest } from '../manifests/manifest.ts';
+import { mapSteps } from '../manifests/steps.ts';
+import { keyOf, missingKey, type Environment } from './secrets.ts';
+import type { Target } from './target.ts';
+
+/** A run with all that it names. It holds no secrets: they are looked up again whenever it goes on. */
+export interface Pinned {
+  namespace: string;
+  subject: string;
+  workflow: WorkflowSpec;
+  workflows: Record<string, WorkflowSpec>;
+  agents: Agent[];
+  models: Model[];
+  input?: unknown;
+  limits?: RunLimits;
+  requestedBy?: string;
+}
+
+export interface PinOptions {
+  /** Outputs of steps that cannot run here, by name. */
+  stubs: ReadonlyMap<string, unknown>;
+  /** Agents that somebody else serves, by name: their URLs. */
+  served: ReadonlyMap<string, string>;
+  env: Environment;
+}
+
+/** @throws {UsageError} with a line for each thing that stands in the way */
+export function pin(catalog: Catalog, target: Target, options: PinOptions): { pinned: Pinned; warnings: string[] } {
+  const search = new Search(catalog, target.namespace);
+  const warnings: string[] = [];
+  for (const manifest of target.manifests) search.sound(manifest);
+  const called = search.workflows(target.workflow);
+  const specs = [target.workflow, ...called.map(({ object }) => object.spec)];
+  const agents = search.agents(specs, options.served);
+  const models = search.models(agents, options.env);
+  noticeStrangers(options, specs, search.obstacles);
+  const local = (spec: WorkflowSpec, name: string) => localized(spec, name, options.stubs, search.obstacles, warnings);
+  // What is malformed cannot be looked at any closer.
+  const workflow = search.obstacles.length > 0 ? target.workflow : local(target.workflow, target.subject);
+  const workflows = Object.fromEntries(called.map(({ name, object }) => [name, local(object.spec, name)]));
+  if (search.obstacles.length > 0) throw new UsageError([...new Set(search.obstacles)].join('\n'));
+  const { namespace, subject, input, limits, requestedBy } = target;
+  const pinned: Pinned = {
+    namespace,
+    subject,
+    workflow,
+    workflows,
+    agents: agents.map(({ object }) => object),
+    models: models.map(({ object }) => ({ ...object, metadata: asCreated(object.metadata) })),
+    ...(input !== undefined && { input }),
+    ...(limits && { limits }),
+    ...(requestedBy !== undefined && { requestedBy }),
+  };
+  return { pinned, warnings };
+}
+
+/** What the API server adds to an object. */
+function asCreated({ name, namespace = '' }: Partial<Model['metadata']>): Model['metadata'] {
+  const creationTimestamp = new Date().toISOString();
+  return {
+    name: name ?? '',
+    namespace,
+    uid: `model-${name ?? ''}`,
+    resourceVersion: '1',
+    generation: 1,
+    creationTimestamp,
+  };
+}
+
+type Found<Kind> = Manifest & { object: Kind };
+
+/** Finds what a run names, and gathers what stands in its way. */
+class Search {
+  readonly obstacles: string[] = [];
+  readonly #catalog: Catalog;
+  readonly #namespace: string;
+
+  constructor(catalog: Catalog, namespace: string) {
+    this.#catalog = catalog;
+    this.#namespace = namespace;
+  }
+
+  sound(manifest: Manifest): boolean {
+    const problems = soundness(manifest);
+    this.obstacles.push(...problems.map(problemLine));
+    return problems.length === 0;
+  }
+
+  /** All that its steps call, directly or not. */
+  workflows(spec: WorkflowSpec): Found<Workflow>[] {
+    const found = new Map<string, Found<Workflow> | undefined>();
+    const queue = calledWorkflows(spec);
+    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+      if (found.has(name)) continue;
+      const workflow = this.#find('Workflow', name, 'add -f with its file');
+      found.set(name, workflow);
+      if (workflow) queue.push(...calledWorkflows(workflow.object.spec));
+    }
+    return [...found.values()].filter((one) => one !== undefined);
+  }
+
+  /** Those that the steps ask, but for those that somebody else serves. */
+  agents(specs: readonly WorkflowSpec[], served: PinOptions['served']): Found<Agent>[] {
+    const names = new Set(specs.flatMap((spec) => stepsOf(spec).flatMap(({ agent }) => agent?.name ?? [])));
+    return [...names].flatMap((name) => {
+      if (served.has(name)) return [];
+      const agent = this.#find('Agent', name, `add -f with its file, or --agent ${name}=URL if it is served already`);
+      const image = agent?.object.spec.runtime?.image;
+      if (!agent || image === undefined) return agent ?? [];
+      this.obstacles.push(
+        `Agent ${name} runs the image ${image}, and images run in clusters alone: start it yourself and add --agent ${name}=URL`,
+      );
+      return [];
+    });
+  }
+
+  models(agents: readonly Found<Agent>[], env: Environment): Found<Model>[] {
+    const names = new Set(agents.map(({ object }) => object.spec.model));
+    return [...names].flatMap((name) => {
+      const model = this.#find('Model', name, 'add -f with its file');
+      if (!model) return [];
+      const secret = (wanted: string) => findSecret(this.#catalog, this.#namespace, wanted)?.data;
+      const { object } = model;
+      if (object.spec.auth && keyOf(object, secret, env) === undefined) this.obstacles.push(missingKey(object));
+      return [model];
+    });
+  }
+
+  #find<K extends 'Workflow' | 'Agent' | 'Model'>(kind: K, name: string, remedy: string) {
+    const found = find(this.#catalog, kind, this.#namespace, name);
+    if (!found) this.obstacles.push(`${kind} ${name} is not among these manifests: ${remedy}`);
+    return found && this.sound(found) ? found : undefined;
+  }
+}
+
+function stepsOf(spec: WorkflowSpec): Step[] {
+  return [...walkSteps(spec)].map(({ step }) => step as Step);
+}
+
+/**
+ * The workflow as it can be run in one process: agents are asked here, wherever a cluster would run them, and what only a
+ * container does has an output that somebody has given.
+ */
+function localized(
+  spec: WorkflowSpec,
+  workflow: string,
+  stubs: PinOptions['stubs'],
+  obstacles: string[],
+  warnings: string[],
+): WorkflowSpec {
+  return mapSteps(spec, (step) => {
+    const { name, container, agent } = step;
+    if (!container) return agent ? { ...step, agent: withoutPod(agent, name, warnings) } : step;
+    const { needs, when, forEach } = step;
+    // Nothing is left of it that could fail, take long or need another round.
+    if (stubs.has(name)) return { name, needs, when, forEach, value: literal(stubs.get(name)) } as Step;
+    obstacles.push(
+      `step ${name} of ${workflow} runs the container ${container.image}, and containers run in clusters alone: ` +
+        `apply the workflow there, or give the step's output here with --stub ${name}=JSON`,
+    );
+    return step;
+  });
+}
+
+function withoutPod(agent: AgentStep, step: string, warnings: string[]): AgentStep {
+  const { gpu } = agent;
+  if (gpu)
+    warnings.push(`step ${step} asks for ${gpu.count} device(s) of GpuPool ${gpu.pool}: here its agent runs without`);
+  const here = { ...agent };
+  delete here.gpu;
+  delete here.isolation;
+  return here;
+}
+
+/** A value in which $(…) is no expression. */
+export function literal(value: unknown): unknown {
+  if (typeof value === 'string') return value.replaceAll('$(', () => '$$(');
+  if (Array.isArray(value)) return value.map(literal);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, literal(field)]));
+}
+
+/** A name that nothing has is a slip of the pen. */
+function noticeStrangers({ stubs, served }: PinOptions, specs: readonly WorkflowSpec[], obstacles: string[]): void {
+  const steps = specs.flatMap(stepsOf);
+  for (const name of stubs.keys()) {
+    if (!steps.some((step) => step.name === name && step.container))
+      obstacles.push(`--stub ${name}: no container step has this name`);
+  }
+  for (const name of served.keys()) {
+    if (!steps.some((step) => step.agent?.name === name)) obstacles.push(`--agent ${name}: no step asks this agent`);
+  }
+}

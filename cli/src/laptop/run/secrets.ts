@@ -1,0 +1,66 @@
+// Where the keys of providers come from when there is no cluster: a variable that names the Secret, a Secret among the
+// manifests, or the provider's usual variable.
+import type { Model, Provider } from '@kadre/crds';
+
+export type Environment = Record<string, string | undefined>;
+
+/** Secret llm, key openai → KADRE_SECRET_LLM_OPENAI. */
+export function secretVariable(secret: string, key: string): string {
+  const part = (text: string): string => text.toUpperCase().replace(/[^A-Z0-9]+/g, '_');
+  return `KADRE_SECRET_${part(secret)}_${part(key)}`;
+}
+
+const usual: Partial<Record<Provider, readonly string[]>> = {
+  openai: ['OPENAI_API_KEY'],
+  anthropic: ['ANTHROPIC_API_KEY'],
+  google: ['GEMINI_API_KEY', 'GOOGLE_API_KEY'],
+};
+
+/**
+ * The key of a model, or undefined. The usual variables go to the providers themselves alone: with a `baseUrl` a manifest
+ * could send them anywhere.
+ */
+export function keyOf(
+  { spec }: Model,
+  secrets: (name: string) => Record<string, string> | undefined,
+  env: Environment,
+): string | undefined {
+  const ref = spec.auth?.secretRef;
+  if (!ref) return undefined;
+  const own = env[secretVariable(ref.name, ref.key)] ?? secrets(ref.name)?.[ref.key];
+  if (filled(own)) return own;
+  if (spec.baseUrl !== undefined) return undefined;
+  return usual[spec.provider]?.map((name) => env[name]).find(filled);
+}
+
+/** What to do about a model without its key. */
+export function missingKey({ metadata, spec }: Model): string {
+  const ref = spec.auth?.secretRef;
+  if (!ref) return `Model ${metadata.name} has no auth.secretRef`;
+  const variables = [
+    secretVariable(ref.name, ref.key),
+    ...(spec.baseUrl === undefined ? (usual[spec.provider] ?? []) : []),
+  ];
+  return (
+    `Model ${metadata.name} needs the key ${ref.key} of Secret ${ref.name}: set ${variables.join(' or ')}, ` +
+    `or add -f with a manifest of that Secret`
+  );
+}
+
+/** As the gateway reads it: all keys of one Secret that the models name. */
+export function secretData(
+  models: readonly Model[],
+  name: string,
+  key: (model: Model) => string | undefined,
+): Record<string, string> | undefined {
+  const entries = models.flatMap((model) => {
+    const ref = model.spec.auth?.secretRef;
+    const value = ref?.name === name ? key(model) : undefined;
+    return ref && value !== undefined ? [[ref.key, value] as const] : [];
+  });
+  return entries.length === 0 ? undefined : Object.fromEntries(entries);
+}
+
+function filled(value: string | undefined): value is string {
+  return value !== undefined && value.trim() !== '';
+}

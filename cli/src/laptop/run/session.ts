@@ -1,0 +1,100 @@
+// One run at work in this process: store, engine, agents and gateway.
+import { join } from 'node:path';
+import { startEngine } from '@kadre/engine';
+import { openSqliteStore, type RunSubmission, type Store, type StoredEvent } from '@kadre/store';
+import type { Logger } from 'pino';
+import { lockRun, readFork, type RunFolder, type RunRecord } from '../history/folders.ts';
+import { laptopStore, openOutputCache } from '../history/laptop-store.ts';
+import { startAgentHost } from './agent-host.ts';
+
+export interface SessionOptions {
+  /** The folder of all runs. */
+  history: string;
+  folder: RunFolder;
+  record: RunRecord;
+  /** Absent: the run was submitted before, and goes on. */
+  submission?: RunSubmission;
+  secret: (name: string) => Record<string, string> | undefined;
+  logger: Logger;
+}
+
+export interface Session {
+  store: Store;
+  uid: string;
+  /** Events after those that were given before; waits up to so many milliseconds for the first. */
+  next(milliseconds: number): Promise<StoredEvent[]>;
+  /** Stops at once what can be taken up again later. */
+  close(): Promise<void>;
+}
+
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const { history, folder, record, submission, logger, secret } = options;
+  const unlock = lockRun(folder, record.name);
+  const cache = openOutputCache(join(history, 'cache.db'));
+  const own = openSqliteStore(folder.store);
+  const store = laptopStore(own, cache, await readFork(folder));
+  const stopping = new AbortController();
+  const { namespace, agents, models } = record.pinned;
+  const served = new Map(Object.entries(record.served));
+  const host = await startAgentHost({ namespace, agents, models, served, secret, store, logger });
+  if (submission) await store.submitRun(submission);
+  const engine = await startEngine({ store, agents: host.directory, logger, signal: stopping.signal });
+  const reader = new Reader(store, record.uid);
+  return {
+    store,
+    uid: record.uid,
+    next: (milliseconds) => reader.next(milliseconds),
+    close: async () => {
+      stopping.abort();
+      reader.close();
+      await engine.stopped;
+      await host.close();
+      await own.close();
+      cache.close();
+      unlock();
+    },
+  };
+}
+
+/** Follows the log. Hints say that there is more of it; they may get lost. */
+class Reader {
+  readonly #store: Store;
+  readonly #uid: string;
+  readonly #unsubscribe: (() => void)[];
+  #seq = 0;
+  #wake: () => void = () => undefined;
+  #news = true;
+
+  constructor(store: Store, uid: string) {
+    this.#store = store;
+    this.#uid = uid;
+    const poke = (): void => {
+      this.#news = true;
+      this.#wake();
+    };
+    this.#unsubscribe = [store.subscribe('projections', poke), store.subscribe('approvals', poke)];
+  }
+
+  async next(milliseconds: number): Promise<StoredEvent[]> {
+    if (!this.#news) await this.#pause(milliseconds);
+    this.#news = false;
+    const events = await this.#store.events(this.#uid, this.#seq);
+    this.#seq = events.at(-1)?.seq ?? this.#seq;
+    return events;
+  }
+
+  close(): void {
+    for (const stop of this.#unsubscribe) stop();
+    this.#wake();
+  }
+
+  #pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
