@@ -315,7 +315,7 @@ describe('several archivers at once', () => {
         expect((await uidsIn()).sort()).toEqual(rowsOf(...taken));
         expect((await closed()).map(({ uid }) => uid).sort()).toEqual(uids.filter((uid) => !taken.includes(uid)));
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
 
