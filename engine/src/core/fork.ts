@@ -2,7 +2,6 @@
 import type { EngineEvent } from './events.ts';
 import type { Json } from './expression/values.ts';
 import { firstAttempt } from './ids.ts';
-import type { Block, Plan } from './plan.ts';
 import type { Reuse } from './state.ts';
 
 export interface ForkWish {
@@ -31,25 +30,4 @@ export function reuseOf(run: string, events: Iterable<EngineEvent>, { from, prom
 /** Whether the id is that step, an element or a round of it, or inside it. */
 function isPartOf(step: string, id: string): boolean {
   return id === step || (id.startsWith(step) && /^[.[#]/.test(id.slice(step.length)));
-}
-
-/** Whether the workflow has a step that could be called so. */
-export function hasStep(plan: Plan, plans: ReadonlyMap<string, Plan>, id: string): boolean {
-  const names = id
-    .split('.')
-    .filter((name) => name !== 'fallback')
-    .map((segment) => segment.replace(/(\[\d+\])?(#\d+)?(~\d+)?$/, ''));
-  let blocks: (Block | undefined)[] = [plan.steps, plan.finally];
-  for (const name of names) {
-    const block = blocks.find((one) => one?.positions.has(name));
-    const step = block?.steps[block.positions.get(name) ?? -1];
-    if (!step) return false;
-    const { action, onError } = step;
-    const called = action.kind === 'workflow' ? plans.get(action.name) : undefined;
-    blocks = [called?.steps, called?.finally];
-    if (action.kind === 'steps' || action.kind === 'race') blocks.push(action.block);
-    // The segment `fallback` names no step: what follows it does.
-    if (typeof onError === 'object') blocks.push(onError.fallback);
-  }
-  return true;
 }

@@ -5,7 +5,8 @@ import { compileLimits, compileWorkflow } from '../core/compile/compile-workflow
 import type { EngineEvent } from '../core/events.ts';
 import { evolve } from '../core/evolve.ts';
 import type { Json } from '../core/expression/values.ts';
-import { hasStep, reuseOf } from '../core/fork.ts';
+import { reuseOf } from '../core/fork.ts';
+import { findStep } from '../core/lookup.ts';
 import { emptyPlan, type Limits, type Plan } from '../core/plan.ts';
 import { initialState, type Reuse, type RunSetup, type RunState } from '../core/state.ts';
 import { inputProblem } from './input.ts';
@@ -103,6 +104,6 @@ export function calledInputProblem({ inputSchema }: Plan, input: Json): string |
 function forkFailure(fork: Fork | undefined, { plan, plans }: Plans, reuse?: Reuse): Failure | undefined {
   if (!fork) return undefined;
   if (!reuse) return { reason: 'RunNotFound', message: `nothing is known of the run ${fork.run} any more` };
-  if (fork.from === undefined || hasStep(plan, plans, fork.from)) return undefined;
+  if (fork.from === undefined || findStep(plan, plans, fork.from)) return undefined;
   return { reason: 'InvalidInput', message: `fork.from: the workflow has no step ${fork.from}` };
 }

@@ -281,7 +281,7 @@ describe('of the workflow as a whole it is reported:', () => {
         ],
       },
       'steps[1].steps[0].needs[0]',
-      /b is a step of the workflow itself: .*; write it into the needs of g/,
+      /b is a step of the workflow itself: .*; write b into the needs of g/,
     ],
     [
       'a need of finally for a step',

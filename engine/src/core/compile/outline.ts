@@ -145,10 +145,14 @@ export function memberAround(site: Site, list: List): Site | undefined {
   return undefined;
 }
 
+/** What to name, and where. */
 function instead(site: Site, list: List): string {
   const member = memberAround(site, list);
   if (member) return `; name ${member.step.name} instead`;
-  return list.around && memberAround(site, list.around.list) !== undefined
-    ? `; write it into the needs of ${holderOf(list)?.step.name ?? 'the step around'}`
-    : '';
+  for (const { list: outer, index } of upwards(list.around)) {
+    const found = memberAround(site, outer);
+    const own = outer.sites[index];
+    if (found && own && found !== own) return `; write ${found.step.name} into the needs of ${own.step.name}`;
+  }
+  return '';
 }
