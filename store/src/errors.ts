@@ -10,9 +10,14 @@ export class StoreFullError extends Error {
   override name = 'StoreFullError';
 }
 
-/** Another thread held the database for longer than the busy timeout. Nothing of the call was written. */
+/** The database was held by others, or out of reach, for longer than a call waits. Nothing of the call was written. */
 export class StoreBusyError extends Error {
   override name = 'StoreBusyError';
+}
+
+/** The connection to the database broke. Whether the call was written isn't known: read before writing it again. */
+export class StoreInterruptedError extends Error {
+  override name = 'StoreInterruptedError';
 }
 
 /** The database cannot be read or written: damaged, taken away, read-only, or made by a newer Kadre. */

@@ -15,6 +15,8 @@ export { collectBlobs, withBlobs, type OffloadOptions } from './blobs/offload.ts
 export { openS3 } from './blobs/s3.ts';
 export type { S3Credentials, S3Options } from './blobs/s3-client.ts';
 export * from './errors.ts';
+export { isPostgres, openPostgresStore, openStore } from './open.ts';
+export type { PostgresStoreOptions } from './postgres/settings.ts';
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts';
 export { lockStore } from './sqlite/lock.ts';
 export { mintStepToken, verifyStepToken, type StepClaims } from './step-token.ts';

@@ -248,6 +248,7 @@ export interface Store {
   /**
    * Takes up to `limit` open runs that no seated engine has, in order of submission, and returns their UIDs. From then
    * on only appends with this epoch are taken for them. Nothing for an engine that has lost its seat.
+   * After a broken connection it may name runs again that this engine has already, and more than `limit`.
    */
   claimRuns(epoch: number, limit: number): Promise<string[]>;
   /** Runs that are not over, in order of submission. */
@@ -313,7 +314,10 @@ export interface Store {
   /** A random secret of 32 bytes, made on first use and the same for ever after. */
   secret(name: 'step-token'): Promise<Uint8Array>;
 
-  /** Calls back after a commit that touched the topic, in this thread or another; `key` is a run's uid, a job's or approval's key, `<namespace>/<event name>`, or a queue. */
+  /**
+   * Calls back after a commit that touched the topic, here or elsewhere; `key` is a run's uid, a job's or approval's key,
+   * `<namespace>/<event name>`, or a queue. An empty key: hints may have been lost, look at everything.
+   */
   subscribe(topic: Topic, listener: (key: string) => void): () => void;
   close(): Promise<void>;
 }

@@ -12,8 +12,8 @@ export function describePublished(it: () => StoreUnderTest): void {
   });
 
   test('an event that is published twice is one, and the first', async () => {
-    const twice = [publication('e1', 5), { ...publication('e1', 6), payload: 'other' }];
-    expect(await Promise.all(twice.map((one) => it().store.publishEvent(one)))).toEqual([true, false]);
+    expect(await it().store.publishEvent(publication('e1', 5))).toBe(true);
+    expect(await it().store.publishEvent({ ...publication('e1', 6), payload: 'other' })).toBe(false);
     expect(await it().store.publishedEvents('team', 'paid', 0)).toEqual([publication('e1', 5)]);
   });
 

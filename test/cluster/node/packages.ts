@@ -27,19 +27,21 @@ const needed: readonly SystemPackage[] = [
 export async function ensurePackages(report: Report): Promise<void> {
   const missing = needed.filter(({ files }) => !files.some((file) => existsSync(file))).map(({ name }) => name);
   if (missing.length === 0) return;
+  await installPackages(missing, 'the node cluster', report);
+}
+
+/** Installs packages with apt-get. Throws an Error when the machine is no Debian; `what` needs them. */
+export async function installPackages(names: readonly string[], what: string, report: Report): Promise<void> {
   if (!isDebian()) {
-    throw new Error(
-      `the node cluster needs ${missing.join(', ')}, which are only installed by themselves on Debian and Ubuntu`,
-    );
+    throw new Error(`${what} needs ${names.join(', ')}, which are only installed by themselves on Debian and Ubuntu`);
   }
-  report(`installing with apt-get: ${missing.join(', ')}`);
+  report(`installing with apt-get: ${names.join(', ')}`);
   const environment = { DEBIAN_FRONTEND: 'noninteractive' };
   // An apt-get that was interrupted leaves packages half configured.
   await capture('dpkg', ['--configure', '-a'], environment);
   const apt = ['-q', '-y', '-o', 'DPkg::Lock::Timeout=600', '-o', 'Dpkg::Use-Pty=0', '-o', 'APT::Acquire::Retries=3'];
-  const install = [...apt, 'install', '--no-install-recommends', ...missing];
   await runVisibly('apt-get', [...apt, 'update'], environment, report);
-  await runVisibly('apt-get', install, environment, report);
+  await runVisibly('apt-get', [...apt, 'install', '--no-install-recommends', ...names], environment, report);
 }
 
 function isDebian(): boolean {

@@ -1,0 +1,29 @@
+// The log of a run, and its place in a queue.
+import { UnknownRunError } from '../errors.ts';
+import { eventOf, type EventRow } from '../rows.ts';
+import { StaleWriteError, type AppendEffects, type NewEvent, type QueueEntry, type Store } from '../store.ts';
+import type { Access } from './access.ts';
+import type { GroupCommit } from './group-commit.ts';
+
+interface PlaceRow {
+  verdict: 'ok' | 'unknown' | 'closed';
+  admitted: boolean;
+  ahead: string[];
+  moved: boolean;
+}
+
+export function log({ db, touch }: Access, commits: GroupCommit) {
+  return {
+    events: async (uid: string, afterSeq = 0) => (await db.read<EventRow>('events', [uid, afterSeq])).map(eventOf),
+    append: (uid: string, expectedSeq: number, events: NewEvent[], effects: AppendEffects = {}) =>
+      commits.append(uid, expectedSeq, events, effects),
+    enterQueue: async ({ run, queue, limit, priority, orLeave = false }: QueueEntry) => {
+      const { rows } = await db.write<PlaceRow>('enterQueue', [queue, run, limit, priority, orLeave]);
+      const [row] = rows;
+      if (!row || row.verdict === 'unknown') throw new UnknownRunError(`run ${run} was never submitted`);
+      if (row.verdict === 'closed') throw new StaleWriteError(`run ${run} is over and can't enter the queue ${queue}`);
+      if (row.moved) touch('queues', queue);
+      return { admitted: row.admitted, ahead: row.ahead };
+    },
+  } satisfies Partial<Store>;
+}

@@ -1,0 +1,45 @@
+// The store for more than one machine: a PostgreSQL database that all replicas of all roles share.
+import type { Store } from '../store.ts';
+import type { Access } from './access.ts';
+import { approvals, jobs } from './asked.ts';
+import { Database } from './database.ts';
+import { engines } from './engines.ts';
+import { gateway } from './gateway.ts';
+import { GroupCommit } from './group-commit.ts';
+import { Hints } from './hints.ts';
+import { log } from './log.ts';
+import { published } from './published.ts';
+import { runs } from './runs.ts';
+import { settingsOf, type PostgresStoreOptions } from './settings.ts';
+
+/** As `openPostgresStore` says, which loads this when it is needed. */
+export async function connectStore(where: string | PostgresStoreOptions): Promise<Store> {
+  const settings = settingsOf(typeof where === 'string' ? { url: where } : where);
+  const db = new Database(settings);
+  const hints = new Hints(settings);
+  const commits = new GroupCommit(db, (committed) => hints.publish(committed));
+  const access: Access = { db, touch: (topic, key) => hints.publish([[topic, key]]) };
+  const close = async (): Promise<void> => {
+    await commits.drain();
+    await db.close();
+    await hints.close();
+  };
+  try {
+    await db.prepare();
+    await hints.open();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    ...runs(access),
+    ...engines(access),
+    ...log(access, commits),
+    ...jobs(access),
+    ...approvals(access),
+    ...published(access),
+    ...gateway(access),
+    subscribe: hints.subscribe.bind(hints),
+    close,
+  };
+}

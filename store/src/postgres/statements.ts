@@ -1,0 +1,84 @@
+// Every SQL statement by its name, under which each connection prepares it once.
+
+export type StatementName = keyof typeof statements;
+
+const RUN = 'uid, namespace, name, subject, workflow, workflows, input, limits, requested_by, priority, fork';
+const JOB = 'SELECT key, request, state, uid, outcome, abandoned FROM jobs';
+const APPROVAL = 'SELECT request, state, decision FROM approvals';
+
+export const statements = {
+  insertRun: `
+    WITH first AS (
+      INSERT INTO runs (uid) SELECT $1 WHERE NOT EXISTS (SELECT FROM forgotten_runs WHERE uid = $1)
+      ON CONFLICT (uid) DO NOTHING RETURNING id
+    )
+    INSERT INTO submissions (run, ${RUN}) SELECT id, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM first`,
+  isSubmitted: `
+    SELECT FROM submissions WHERE uid = $1 AND namespace = $2 AND name = $3 AND subject = $4 AND workflow = $5
+      AND workflows IS NOT DISTINCT FROM $6 AND input = $7`,
+  cancelRun: 'UPDATE runs SET cancellation = $2 WHERE uid = $1 AND NOT closed AND cancellation IS NULL',
+  suspendRun: 'UPDATE runs SET suspended = $2 WHERE uid = $1 AND NOT closed AND suspended <> $2',
+  findRun: 'SELECT uid FROM submissions WHERE namespace = $1 AND name = $2 ORDER BY run DESC LIMIT 1',
+  openRuns: 'SELECT uid FROM runs WHERE NOT closed ORDER BY id',
+  run: `SELECT ${RUN} FROM submissions WHERE uid = $1`,
+  controls: 'SELECT suspended, cancellation FROM runs WHERE uid = $1',
+  projection: 'SELECT version, body FROM projections WHERE uid = $1',
+  closedRuns: `
+    SELECT uid, namespace, name, subject, closed_at AS "closedAt" FROM runs JOIN submissions USING (uid)
+    WHERE closed AND closed_at < $1 AND NOT EXISTS (SELECT FROM jobs WHERE jobs.run = runs.uid AND state <> 'finished')
+    ORDER BY closed_at, id LIMIT $2`,
+  forgetRun: 'SELECT forget_run($1) AS verdict',
+
+  joinEngines: `
+    INSERT INTO engines (expires_at) VALUES (clock_timestamp() + $1 * interval '1 millisecond') RETURNING epoch`,
+  renewEngine: `
+    UPDATE engines SET expires_at = clock_timestamp() + $2 * interval '1 millisecond'
+    WHERE epoch = $1 AND expires_at > clock_timestamp()`,
+  leaveEngines: 'SELECT evict_engine($1)',
+  claimRuns: 'SELECT uid FROM claim_runs($1, $2)',
+  ownedRuns: 'SELECT uid FROM runs WHERE owner = $1 AND NOT closed ORDER BY id',
+
+  append: 'SELECT verdicts, hints FROM append($1)',
+  events: `
+    SELECT seq, at, type, data FROM events WHERE run = (SELECT id FROM runs WHERE uid = $1) AND seq > $2 ORDER BY seq`,
+
+  enterQueue: 'SELECT verdict, admitted, ahead, moved FROM enter_queue($1, $2, $3, $4, $5)',
+
+  openJobs: `${JOB} WHERE state <> 'finished' ORDER BY id`,
+  job: `${JOB} WHERE key = $1`,
+  jobsOfRun: `${JOB} WHERE run = $1 ORDER BY id`,
+  jobCreated: "UPDATE jobs SET state = 'created', uid = $2 WHERE key = $1 AND state = 'requested'",
+  finishJob: "UPDATE jobs SET state = 'finished', outcome = $2 WHERE key = $1 AND state <> 'finished'",
+  hasOutcome: 'SELECT FROM jobs WHERE key = $1 AND outcome = $2',
+
+  openApprovals: `${APPROVAL} WHERE state = 'open' ORDER BY id`,
+  approval: `${APPROVAL} WHERE key = $1`,
+  approvalsOfRun: `${APPROVAL} WHERE run = $1 ORDER BY id`,
+  decideApproval: "UPDATE approvals SET state = 'decided', decision = $2 WHERE key = $1 AND state = 'open'",
+  hasDecision: 'SELECT FROM approvals WHERE key = $1 AND decision = $2',
+
+  publishEvent: `
+    INSERT INTO published_events (namespace, id, name, payload, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
+  isPublished: `
+    SELECT FROM published_events WHERE namespace = $1 AND id = $2 AND name = $3 AND payload = $4 AND at = $5`,
+  publishedEvents: `
+    SELECT id, namespace, name, payload, at FROM published_events
+    WHERE namespace = $1 AND name = $2 AND at >= $3 ORDER BY at, number`,
+  cachedOutput: 'SELECT output, run, expires_at FROM cached_outputs WHERE key = $1 AND expires_at > $2',
+  prune: `
+    WITH events AS (DELETE FROM published_events WHERE at < $1)
+    DELETE FROM cached_outputs WHERE expires_at < $1`,
+
+  insertUsage: `
+    INSERT INTO usage (id, at, namespace, agent, model, run, step, attempt, input_tokens, output_tokens, cost_nano_usd)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING`,
+  // A sum of bigint is numeric, which would come as text.
+  usage: `
+    SELECT coalesce(sum(input_tokens), 0)::bigint AS input_tokens,
+      coalesce(sum(output_tokens), 0)::bigint AS output_tokens,
+      coalesce(sum(cost_nano_usd), 0)::bigint AS cost_nano_usd,
+      count(*) - count(cost_nano_usd) AS unpriced
+    FROM usage WHERE run = $1 AND step = $2 AND attempt = $3`,
+  insertSecret: 'INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING',
+  secret: 'SELECT value FROM secrets WHERE name = $1',
+};
