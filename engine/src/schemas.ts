@@ -10,7 +10,7 @@ interface LocatedSchema {
 }
 
 /** Each costs milliseconds to compile; nobody holds up the operator with thousands. */
-const MAX_SCHEMAS = 100;
+const MAX_SCHEMAS = 50;
 const MAX_DEFAULTS = 100;
 const MAX_DEPTH = 32;
 

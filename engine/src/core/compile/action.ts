@@ -19,7 +19,7 @@ import { compileCondition } from './condition.ts';
 import { compileContainer } from './container.ts';
 import { compileBounded, isTime, type Bound } from './durations.ts';
 import { endOf, type List, type Site } from './outline.ts';
-import { scopeAt } from './sight.ts';
+import { scopeAt } from './scope.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export interface CompiledAction {

@@ -10,7 +10,7 @@ import { compileCondition } from './condition.ts';
 import { compileBounded, compileDuration, type Bound } from './durations.ts';
 import { endOf, type List, type Outline, type Position, type Site } from './outline.ts';
 import { compileRetry, refuseIdleModifiers } from './retry.ts';
-import { scopeAt } from './sight.ts';
+import { scopeAt } from './scope.ts';
 import type { Surroundings } from './surroundings.ts';
 import { elementVariables, roundVariables, withVariables, type Variables } from './variables.ts';
 

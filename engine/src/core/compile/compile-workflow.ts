@@ -9,7 +9,7 @@ import { compileDuration } from './durations.ts';
 import { endOf, outlineOf, type Outline } from './outline.ts';
 import { parseSpec } from './parse.ts';
 import { EnoughProblems, Problems } from './problems.ts';
-import { scopeAt } from './sight.ts';
+import { scopeAt } from './scope.ts';
 import { reportUnknownFields } from './unknown-fields.ts';
 import { finalVariables, runVariables, type Variables } from './variables.ts';
 import { oversize } from './walk.ts';

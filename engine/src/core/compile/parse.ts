@@ -11,7 +11,7 @@ export function parseSpec(spec: unknown): { spec: WorkflowSpec } | { problems: P
   return { problems: parsed.error.issues.map((issue) => ({ path: pathText(issue.path), message: inWords(issue) })) };
 }
 
-export function pathText(path: PropertyKey[]): string {
+function pathText(path: PropertyKey[]): string {
   return path.reduce<string>((text, key) => {
     if (typeof key === 'number') return `${text}[${key}]`;
     return text === '' ? String(key) : `${text}.${String(key)}`;

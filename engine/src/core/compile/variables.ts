@@ -5,6 +5,7 @@ import {
   closedMap,
   failureType,
   numberType,
+  oneOf,
   stringType,
   typeOfSchema,
   type Type,
@@ -18,7 +19,7 @@ const identity: [string, Type][] = [
   ['uid', stringType],
 ];
 const ending: [string, Type][] = [
-  ['phase', stringType],
+  ['phase', oneOf(['Succeeded', 'Failed', 'Cancelled'])],
   ['failure', failureType],
 ];
 

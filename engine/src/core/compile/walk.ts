@@ -1,7 +1,7 @@
 // All steps of a workflow, however deep, in a spec of which nothing is known yet.
 import { isRecord } from '../expression/types.ts';
 
-export interface WalkedStep {
+interface WalkedStep {
   step: Record<string, unknown>;
   path: string;
   /** How many lists of steps it is in. */
@@ -15,7 +15,7 @@ interface WalkedList {
 }
 
 /** In no particular order. Does not recurse, so that no manifest is too deep. */
-export function* walkLists(spec: unknown): Generator<WalkedList> {
+function* walkLists(spec: unknown): Generator<WalkedList> {
   if (!isRecord(spec)) return;
   const waiting = listsIn(spec, ['steps', 'finally'], '', 1);
   for (let next = waiting.pop(); next; next = waiting.pop()) {

@@ -21,6 +21,7 @@ const scope: Scope = {
           title: { type: 'string' },
           tags: { type: 'array', items: { type: 'string' } },
           any: {},
+          size: { type: 'string', enum: ['small', 'large'] },
         },
       }),
     ],
@@ -51,9 +52,14 @@ const input = {
 const outputs: Record<string, Json> = { draft: { score: 8 }, 'fact-check': 'fine' };
 const values = {
   variable: (name: string): Json =>
-    ({ input, item: 'x', index: 2, typed: { n: 1, title: 't', tags: ['a'], any: 1 } })[name] as Json,
+    ({ input, item: 'x', index: 2, typed: { n: 1, title: 't', tags: ['a'], any: 1, size: 'small' } })[name] as Json,
   step: (step: string, field: StepField): Json =>
-    ({ output: outputs[step] ?? null, phase: 'Failed', failure: { reason: 'TimedOut', message: 'too late' }, winner: null })[field],
+    ({
+      output: outputs[step] ?? null,
+      phase: 'Failed',
+      failure: { reason: 'TimedOut', message: 'too late' },
+      winner: null,
+    })[field],
 };
 const evaluate = (text: string): Json => compileExpression(text, scope).evaluate(values);
 
@@ -210,6 +216,9 @@ describe('before a run, it is found that', () => {
     ['steps.draft.failure.reson', /did you mean reason/],
     ['steps.draft.phase + 1', /a text \+ a number/],
     ['steps.drafts.output', /no step drafts: did you mean draft\?/],
+    ['steps.draft.phase == "Suceeded"', /it is never "Suceeded": did you mean Succeeded\?/],
+    ['"x" != steps.draft.failure.reason', /it is never "x"; there are: AgentNotFound/],
+    ['typed.size == "huge"', /it is never "huge"; there are: small, large/],
     ['draft.score', /no variable draft: the output of the step is steps\.draft\.output/],
     ['inptu.n', /no variable inptu: did you mean input\?/],
     ['round + 1', /round is known inside a step with repeat only/],
@@ -218,7 +227,7 @@ describe('before a run, it is found that', () => {
     ['(true ? {"a": 1} : null).b', /no field 'b'; there is: a/],
     ['steps[input.n].output', /steps is not a value/],
     ['typed.titel', /no field 'titel': did you mean title\?/],
-    ['typed.name', /no field 'name'; there are: n, title, tags, any/],
+    ['typed.name', /no field 'name'; there are: n, title, tags, any, size/],
     ['typed.n.x', /a number has no field/],
     ['typed.title * 2', /a text \* a number/],
     ['typed.n == "5"', /never equal/],

@@ -295,7 +295,15 @@ function minus(operand: Node): Node {
 function binary(op: string, left: Node, right: Node): Node {
   const operator = operators.get(op);
   if (!operator) throw new ExpressionError(`there is no operator ${op}${choices(operators.keys())}`);
+  const never = op === '==' || op === '!=' ? (impossible(left, right) ?? impossible(right, left)) : undefined;
+  if (never !== undefined) throw new ExpressionError(never);
   const type = operator.type(left.type, right.type);
   if (!type) throw new ExpressionError(mismatch(op, left.type.kind, right.type.kind));
   return { type, run: (frame) => operator.apply(left.run(frame), right.run(frame), frame.budget) };
+}
+
+/** A value compared with a text that it cannot be. */
+function impossible({ type: { values } }: Node, { text }: Node): string | undefined {
+  if (!values || text === undefined || values.includes(text)) return undefined;
+  return `it is never ${shown(text)}${meant(text, values) || choices(values)}`;
 }

@@ -1,4 +1,5 @@
 // `steps.<name>.output`, `.failure`, `.phase` and `.winner`, resolved when the expression is compiled, so that a wrong name is found before a run starts.
+import { stepPhases } from '@kadre/crds';
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { ExpressionError } from './errors.ts';
 import type { Context, Node, Scope, StepField } from './node.ts';
@@ -9,7 +10,7 @@ import { choices } from './values.ts';
 const fieldTypes: Record<StepField, (output: Type) => Type> = {
   output: (output) => output,
   failure: () => failureType,
-  phase: () => stringType,
+  phase: () => oneOf(stepPhases),
   winner: () => nullable(stringType),
 };
 

@@ -1,4 +1,5 @@
 // What is known of a value before the run: as much as the text of the workflow and the input's JSON Schema say.
+import { failureReasons } from '@kadre/crds';
 
 export type Kind = 'any' | 'null' | 'bool' | 'number' | 'string' | 'list' | 'map';
 
@@ -12,6 +13,8 @@ export interface Type {
   absent?: ReadonlyMap<string, string>;
   /** Of a list. */
   element?: Type;
+  /** Of a text: all that it can be. */
+  values?: readonly string[];
 }
 
 export const anyType: Type = { kind: 'any' };
@@ -22,7 +25,7 @@ export const nullType: Type = { kind: 'null' };
 /** `steps.<name>.failure`. */
 export const failureType: Type = nullable(
   closedMap([
-    ['reason', stringType],
+    ['reason', oneOf(failureReasons)],
     ['message', stringType],
   ]),
 );
@@ -41,6 +44,7 @@ const kindOfSchemaType: Record<string, Kind> = {
 export function typeOfSchema(schema: unknown, depth = 0): Type {
   if (!isRecord(schema) || typeof schema.type !== 'string' || depth > 32) return anyType;
   const kind = Object.hasOwn(kindOfSchemaType, schema.type) ? (kindOfSchemaType[schema.type] ?? 'any') : 'any';
+  if (kind === 'string' && Array.isArray(schema.enum)) return oneOf(schema.enum.map(String));
   if (kind === 'list') return { kind, element: typeOfSchema(schema.items, depth + 1) };
   if (kind !== 'map') return { kind };
   const properties = isRecord(schema.properties) ? Object.entries(schema.properties) : [];
@@ -84,6 +88,10 @@ export function nullable(type: Type): Type {
 export function commonTypeOf(types: readonly Type[]): Type {
   const [first, ...others] = types;
   return first ? others.reduce(commonType, first) : anyType;
+}
+
+export function oneOf(values: readonly string[]): Type {
+  return { kind: 'string', values };
 }
 
 export function closedMap(fields: Iterable<readonly [string, Type]>): Type {
