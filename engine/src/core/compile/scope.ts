@@ -29,10 +29,14 @@ function visible(from: Position): string[] {
 function view(site: Site, from: Position): StepView {
   for (const position of upwards(from)) {
     if (position.list !== site.list) continue;
-    if (isOver(site, position)) return { output: outputAt(site, position) };
+    if (isOver(site, position)) return { output: outputAt(site, position), ...racersOf(site) };
     return { missing: whyNotYet(site, position, from) };
   }
   return { missing: whyHidden(site, from) };
+}
+
+function racersOf({ race, step }: Site): { racers?: string[] } {
+  return race && !step.forEach ? { racers: race.sites.map((racer) => racer.step.name) } : {};
 }
 
 function outputAt({ output, list }: Site, { uncertain }: Position): Type {

@@ -48,6 +48,8 @@ describe('of the output of a step it is known before the run', () => {
       '$(steps.a.output.m)',
       /a number/,
     ],
+    ['who may win a race', { race: [value('c', 1), value('d', 2)] }, '$(steps.a.winner == "e")', /never "e".*c, d/],
+    ['that nothing else has a winner', { value: 1 }, '$(steps.a.winner)', /only a race has a winner/],
     ['that a wait gives nothing', { wait: { for: '1s' } }, '$(steps.a.output.x)', /null has no field/],
     ['what an approval gives', { approval: { message: 'x' } }, '$(steps.a.output.aproved)', /did you mean approved/],
     [
@@ -121,6 +123,7 @@ describe('of the output of a step it is known before the run', () => {
       { value: 1, forEach: { items: [1], until: '$(size(outputs) > 0)' } },
       '$(steps.a.output.all(x, x == null))',
     ],
+    ['who wins', { race: [value('c', 1), value('d', 2)] }, '$(steps.a.winner == "c" || steps.a.winner == null)'],
     ['what a payload is', { wait: { event: { name: 'x' } } }, '$(steps.a.output.x.y)'],
   ])('but not %s', (_, step, expression) => {
     expect(complaint(step, expression)).toBeUndefined();

@@ -5,7 +5,13 @@ import type { Kind, Type } from './types.ts';
 import { nounOf, shown, type Budget, type Json } from './values.ts';
 
 /** A step as an expression sees it: what it gives, or why nothing of it is there by then and how to mend that. */
-export type StepView = { output: Type } | { missing: string };
+export type StepView = VisibleStep | { missing: string };
+
+export interface VisibleStep {
+  output: Type;
+  /** Of a race: the names of its steps. */
+  racers?: readonly string[];
+}
 
 /** The names that an expression may use. */
 export interface Scope {

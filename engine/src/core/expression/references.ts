@@ -1,17 +1,21 @@
-// `steps.<name>.output`, `.failure`, `.phase` and `.winner`, resolved when the expression is compiled, so that a wrong name is found before a run starts.
+// `steps.<name>.output`, `.failure`, `.phase` and `.winner`, resolved when the expression is compiled, so that a wrong
+// name is found before a run starts.
 import { stepPhases } from '@kadre/crds';
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { ExpressionError } from './errors.ts';
-import type { Context, Node, Scope, StepField } from './node.ts';
+import type { Context, Node, Scope, StepField, VisibleStep } from './node.ts';
 import { meant } from './suggest.ts';
-import { failureType, nullable, stringType, type Type } from './types.ts';
+import { failureType, nullable, oneOf, type Type } from './types.ts';
 import { choices } from './values.ts';
 
-const fieldTypes: Record<StepField, (output: Type) => Type> = {
-  output: (output) => output,
+const fieldTypes: Record<StepField, (step: VisibleStep) => Type> = {
+  output: ({ output }) => output,
   failure: () => failureType,
   phase: () => oneOf(stepPhases),
-  winner: () => nullable(stringType),
+  winner: ({ racers }) => {
+    if (racers) return nullable(oneOf(racers));
+    throw new ExpressionError('only a race has a winner, and one without forEach: the name of the step that won');
+  },
 };
 
 /** The node for a field of a step; undefined if the expression isn't about a step. */
@@ -26,9 +30,13 @@ export function stepReference(ast: ASTNode & { op: '.' | '[]' }, { scope, locals
   if ('missing' in step) throw new ExpressionError(step.missing);
   const field = fieldName(ast);
   if (field === undefined || !isStepField(field))
-    throw new ExpressionError(`a step has no field '${field ?? '…'}'${choices(Object.keys(fieldTypes))}`);
+    throw new ExpressionError(`a step has no field '${field ?? '…'}'${choices(fieldsOf(step))}`);
   scope.uses?.add(`steps.${name}`);
-  return { type: fieldTypes[field](step.output), run: (frame) => frame.values.step(name, field) };
+  return { type: fieldTypes[field](step), run: (frame) => frame.values.step(name, field) };
+}
+
+function fieldsOf({ racers }: VisibleStep): string[] {
+  return Object.keys(fieldTypes).filter((field) => racers ?? field !== 'winner');
 }
 
 function isStepField(name: string): name is StepField {
