@@ -14,15 +14,15 @@ demo: deps ## Run a first workflow on a real cluster, started if need be
 	@node scripts/demo.ts
 
 .PHONY: test
-test: deps ## Run all checks and tests; ONLY=static,unit,integration,e2e runs a part
+test: deps ## Run all checks and tests; ONLY=static,unit,integration,conformance,e2e runs a part
 	@node scripts/test.ts $(if $(ONLY),--only $(ONLY))
 
 .PHONY: verify
 verify: deps ## Check types, style and generated files, and run the unit tests
 	@node scripts/test.ts --only static,unit
 
-.PHONY: unit integration e2e
-unit integration e2e: deps ## Run one layer of tests
+.PHONY: unit integration conformance e2e
+unit integration conformance e2e: deps ## Run one layer of tests
 	@node scripts/test.ts --only $@
 
 .PHONY: bench

@@ -25,6 +25,7 @@ export default {
       '<rootDir>/test/cluster/control-plane*.test.ts',
       '<rootDir>/test/packaging/*.integration.test.ts',
     ]),
+    project('conformance', ['<rootDir>/test/conformance/**/*.test.ts']),
     project('e2e', ['<rootDir>/test/e2e/**/*.test.ts', '<rootDir>/test/cluster/!(control-plane)*.test.ts']),
   ],
 };

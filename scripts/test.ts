@@ -1,7 +1,7 @@
 // `make test`: all checks and tests, from the quickest to those on real pods. A failure does not keep the others from
 // running: one run tells all that is wrong. The last line counts.
 //
-//   node scripts/test.ts [--only static,unit,integration,e2e]
+//   node scripts/test.ts [--only static,unit,integration,conformance,e2e]
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Builds } from './test/builds.ts';

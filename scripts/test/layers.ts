@@ -4,7 +4,7 @@ import { leastReached, percentage, reached, readCoverage } from './coverage.ts';
 import { runCheck, runJest, type RunOptions } from './run.ts';
 import { FAILED, PASSED, type Counts } from './tally.ts';
 
-export const layerNames = ['static', 'unit', 'integration', 'e2e'] as const;
+export const layerNames = ['static', 'unit', 'integration', 'conformance', 'e2e'] as const;
 export type LayerName = (typeof layerNames)[number];
 
 export interface Check {
@@ -66,6 +66,11 @@ export function checks(root: string, signal: AbortSignal, builds: () => Promise<
       },
     },
     { layer: 'integration', title: 'Line coverage of unit and integration tests', run: () => coverage(root) },
+    {
+      layer: 'conformance',
+      title: 'Conformance: workflow patterns',
+      run: () => runJest(root, 'conformance', [], within(10)),
+    },
     {
       layer: 'e2e',
       title: 'End-to-end tests: real pods',

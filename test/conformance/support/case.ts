@@ -60,7 +60,7 @@ function readCase(name: string): Case {
 }
 
 /** As kubectl reads it. */
-const yaml = { version: '1.1' } as const;
+export const yaml = { version: '1.1' } as const;
 
 export function documents(text: string): Named<{ spec: unknown }>[] {
   return parseAllDocuments(text, yaml).map((document) => {

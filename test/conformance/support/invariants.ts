@@ -88,5 +88,6 @@ function tooMany(steps: readonly (StepEvent | undefined)[], workflow: WorkflowSp
   return [...problems];
 }
 
-const isEnd = (word: string): boolean => /^(succeeded|failed|cancelled)/.test(word);
+/** With a fallback to come, the last word is not spoken yet. */
+const isEnd = (word: string): boolean => /^(succeeded|failed|cancelled)/.test(word) && !word.endsWith('fallback');
 const isStart = (word: string): boolean => /^(service|job|inline|timer|event|approval)$/.test(word);

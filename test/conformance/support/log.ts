@@ -48,12 +48,11 @@ const stepWords: Record<string, (data: Fields) => string> = {
   StepFannedOut: ({ count }) => `fanned out to ${Number(count)}`,
   StepStarted: ({ route }) => text(fields(route)['kind']),
   StepStopping: ({ failure }) => `stopping ${text(fields(failure)['reason'])}`,
-  StepSucceeded: ({ source, again, enough }) =>
+  StepSucceeded: ({ source, again }) =>
     [
       'succeeded',
       ...(isRecord(source) ? [`from ${text(source['kind'])}`] : []),
       ...(again === true ? ['then again'] : []),
-      ...(enough === true ? ['and enough'] : []),
     ].join(' '),
   StepFailed: ({ failure, retryAt, then }) => {
     const next = retryAt === undefined ? then : 'retry';

@@ -10,6 +10,8 @@ import type { FastClock } from './clock.ts';
 
 const logger = pino({ level: process.env['KADRE_TEST_LOG'] ?? 'silent' });
 const NAMESPACE = 'conformance';
+/** What the token of an agent begins with; its name follows. */
+const TOKEN = 'token-of-agent-';
 
 export interface HostedAgents {
   directory: AgentDirectory;
@@ -23,7 +25,10 @@ export async function hostAgents(one: Case, store: Store, clock: FastClock): Pro
   const gateway = createGateway({
     models: modelsOf(one),
     secrets: { read: () => Promise.resolve(undefined) },
-    authenticate: (token) => Promise.resolve({ namespace: NAMESPACE, serviceAccount: `agent-${token}`, uid: token }),
+    authenticate: (token) => {
+      const agent = token.slice(TOKEN.length);
+      return Promise.resolve({ namespace: NAMESPACE, serviceAccount: `agent-${agent}`, uid: agent });
+    },
     store,
     logger,
     clock,
@@ -61,7 +66,7 @@ async function serve(
   const agent = agentConfig.parse({ name, namespace: NAMESPACE, instructions, model, output });
   const runtime = await createRuntime(
     { agent, gatewayUrl, podIp: '127.0.0.1' },
-    { token: () => Promise.resolve(name), logger },
+    { token: () => Promise.resolve(TOKEN + name), logger },
   );
   return { name, url: await runtime.listen({ host: '127.0.0.1', port: 0 }), runtime };
 }
