@@ -129,3 +129,15 @@ describe('of the output of a step it is known before the run', () => {
     expect(complaint(step, expression)).toBeUndefined();
   });
 });
+
+test('values that double with each step do not double the work', () => {
+  const chain = (name: string) =>
+    Array.from({ length: 60 }, (_, i) => {
+      const before = `$(steps.${name}${i - 1}.output)`;
+      return value(`${name}${i}`, i === 0 ? 1 : { a: before, b: [before], c: before });
+    });
+  const steps = [...chain('x'), ...chain('y'), value('z', '$(input ? steps.x59.output : steps.y59.output)')];
+  expect(compileWorkflow({ steps, output: '$(steps.z.output.d)' }, 'x')).toEqual({
+    problems: [{ path: 'output', message: "there is no field 'd'; there are: a, b, c" }],
+  });
+});

@@ -56,27 +56,40 @@ export function typeOfSchema(schema: unknown, depth = 0): Type {
   };
 }
 
+/**
+ * What is looked at to find out what two types have in common. Types share parts, so that few lines of a workflow
+ * describe values with more fields than can be counted.
+ */
+const COMMON_LEVELS = 2;
+const COMMON_FIELDS = 100;
+
 /** The type of both branches of a choice. */
 export function commonType(one: Type, other: Type): Type {
+  return commonTo(one, other, COMMON_LEVELS);
+}
+
+function commonTo(one: Type, other: Type, levels: number): Type {
   if (one === other) return one;
   if (one.kind === 'null') return nullable(other);
   if (other.kind === 'null') return nullable(one);
   if (one.kind !== other.kind) return anyType;
+  if (levels === 0) return { kind: one.kind };
   return {
     kind: one.kind,
-    ...(one.fields && other.fields && commonFields(one, other)),
-    ...(one.element && other.element && { element: commonType(one.element, other.element) }),
+    ...(one.fields && other.fields && commonFields(one, one.fields, other, other.fields, levels)),
+    ...(one.element && other.element && { element: commonTo(one.element, other.element, levels - 1) }),
   };
 }
 
-function commonFields(one: Type, other: Type): Pick<Type, 'fields' | 'closed'> {
-  const closed = one.closed === true && other.closed === true;
-  const names = new Set([...(one.fields?.keys() ?? []), ...(other.fields?.keys() ?? [])]);
-  const fields = [...names].map((name): [string, Type] => {
-    const [left, right] = [one.fields?.get(name), other.fields?.get(name)];
-    return [name, left && right ? commonType(left, right) : anyType];
+type Fields = NonNullable<Type['fields']>;
+
+function commonFields(one: Type, left: Fields, other: Type, right: Fields, levels: number): Partial<Type> {
+  if (left.size > COMMON_FIELDS || right.size > COMMON_FIELDS) return {};
+  const fields = [...new Set([...left.keys(), ...right.keys()])].map((name): [string, Type] => {
+    const [first, second] = [left.get(name), right.get(name)];
+    return [name, first && second ? commonTo(first, second, levels - 1) : anyType];
   });
-  return { fields: new Map(fields), closed };
+  return { fields: new Map(fields), closed: one.closed === true && other.closed === true };
 }
 
 /** The type of a value that may be null instead: what is known of its fields still holds. */
