@@ -70,7 +70,7 @@ function createApp(options: ServerOptions, limits: Limits): FastifyInstance {
     proceed(inFlight > limits.concurrentRequests ? unavailable('The server is busy. Send it again.') : undefined);
   });
   app.setErrorHandler((error: FastifyError, http, reply) => {
-    const refusal = asRefusal(error);
+    const refusal = asRefusal(error, limits);
     if (refusal.status >= 500 && refusal.cause !== undefined)
       options.logger.error({ err: refusal.cause, path: http.routeOptions.url }, refusal.message);
     return refuse(refusal, reply);
@@ -87,10 +87,11 @@ function refuse(refusal: Refusal, reply: FastifyReply): FastifyReply {
 }
 
 /** Fastify's own refusals have a status; anything else is a fault of ours. */
-function asRefusal(error: FastifyError): Refusal {
+function asRefusal(error: FastifyError, { requestBytes }: Limits): Refusal {
   if (error instanceof Refusal) return error;
   const { statusCode: status, message } = error;
-  if (status === 413) return new Refusal(413, 'TooLarge', 'The body is too large: at most 1 MiB is taken.');
+  if (status === 413)
+    return new Refusal(413, 'TooLarge', `The body is too large: at most ${requestBytes} bytes are taken.`);
   if (status !== undefined && status >= 400 && status < 500) return new Refusal(status, 'Malformed', message);
   return new Refusal(500, 'InternalError', 'The server failed; its log says why.', { cause: error });
 }
