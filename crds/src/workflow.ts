@@ -158,7 +158,8 @@ const workflowStep = z.object({
 const agentStep = z
   .object({
     name: dnsLabel.describe('The Agent to ask.'),
-    prompt: z.string().max(32768).optional().describe('What to ask; $(…) stands for values.'),
+    // The prompt of a Run with 32,768 characters is at most so long once each $( in it is escaped.
+    prompt: z.string().max(49_152).optional().describe('What to ask; $(…) stands for values.'),
     input: json.optional().describe('Data for the agent: an expression, or a value with expressions inside.'),
     gpu: gpuRequest.optional().describe('Devices: the step then runs in a Job of its own.'),
     isolation: z

@@ -343,3 +343,8 @@ describe('of the schemas in a workflow it is reported', () => {
 test.each(['fallback', 'finally'])('a Run may ask an agent called %s', (name) => {
   expect(validateWorkflow(agentRunWorkflow({ agent: { name, prompt: 'x' } }))).toEqual([]);
 });
+
+test('a Run may ask as much as fits into it, whatever is in the question', () => {
+  const prompt = '$('.repeat(16_384);
+  expect(validateWorkflow(agentRunWorkflow({ agent: { name: 'writer', prompt } }))).toEqual([]);
+});
