@@ -116,7 +116,10 @@ function sourceDocuments(
   source: number,
   at: (offset: number) => Position,
 ): SourceDocument[] {
-  const faults = document.errors.map((error) => ({ at: at(error.pos[0]), message: firstLine(error.message) }));
+  // What follows the first error is mostly its consequence.
+  const faults = document.errors
+    .slice(0, 1)
+    .map((error) => ({ at: at(error.pos[0]), message: firstLine(error.message) }));
   const locate = (path: Path): Position => at(offsetOf(document, path));
   if (faults.length > 0) return [{ file, source, value: undefined, faults, locate }];
   const value = tryToJs(document, at, faults);

@@ -30,7 +30,9 @@ function settle(schema: StructuralSchema, value: unknown, path: Path, report: Re
   if (type === undefined) return value;
   const found = typeOf(value);
   if (!fits(type, value)) {
-    report(path, `must be of type ${type}: "${found}"`);
+    // To YAML 1.1, which kubectl reads, y, n, yes, no, on and off are booleans.
+    const hint = type === 'string' && (found === 'boolean' || found === 'number') ? '; put it in quotes' : '';
+    report(path, `must be of type ${type}: "${found}"${hint}`);
     return value;
   }
   if (schema.enum && !schema.enum.includes(value as string)) {

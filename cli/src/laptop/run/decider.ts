@@ -28,10 +28,14 @@ export function readAnswers(texts: readonly string[]): Map<string, unknown> {
   return new Map(texts.map((text) => pair(text, '--answer')).map(([step, value]) => [step, jsonOrText(value)]));
 }
 
+const TAKEN_WITHIN_MS = 1_000;
+
 export class Decider {
   readonly #options: DeciderOptions;
-  /** Nobody can or wants to decide these now, by approval key or step id. */
+  /** Nobody can or wants to decide these now, by `attemptOf`. */
   readonly #left = new Set<string>();
+  /** When an event was published for them, by step id. */
+  readonly #answered = new Map<string, number>();
   #asking: Promise<void> | undefined;
 
   constructor(options: DeciderOptions) {
@@ -41,15 +45,19 @@ export class Decider {
   /** Decides what can be decided; asks for the rest, one after the other. */
   async look(view: RunView): Promise<void> {
     for (const approval of await this.#options.store.openApprovals()) {
-      if (this.#left.has(approval.key)) continue;
+      const key = attemptOf(approval.step, approval.attempt);
+      if (this.#left.has(key)) continue;
       const given = this.#given(approval);
       if (given) await this.#decide(approval, given);
-      else this.#ask(approval.key, () => this.#askDecision(approval));
+      else this.#ask(key, () => this.#askDecision(approval));
     }
     for (const step of live(view)) {
       const { waitsFor } = step;
-      if (waitsFor?.kind !== 'event' || this.#left.has(step.id)) continue;
-      this.#ask(step.id, () => this.#askEvent(step, waitsFor.name));
+      const key = attemptOf(step.id, step.attempt);
+      if (waitsFor?.kind !== 'event' || this.#left.has(key)) continue;
+      // The step may be just about to take it; if its filter does not, the question comes again.
+      if (Date.now() - (this.#answered.get(step.id) ?? 0) < TAKEN_WITHIN_MS) continue;
+      this.#ask(key, () => this.#askEvent(step, waitsFor.name));
     }
   }
 
@@ -57,9 +65,12 @@ export class Decider {
   isStuck(view: RunView): boolean {
     if (this.#asking) return false;
     const steps = live(view);
-    return (
-      steps.length > 0 && steps.every(({ waitsFor }) => waitsFor?.kind === 'approval' || waitsFor?.kind === 'event')
-    );
+    return steps.length > 0 && steps.every(({ id, attempt }) => this.#left.has(attemptOf(id, attempt)));
+  }
+
+  /** Resolves when no question is open any more. */
+  async idle(): Promise<void> {
+    await this.#asking;
   }
 
   /** Publishes an event; steps that wait for it go on. */
@@ -103,7 +114,14 @@ export class Decider {
     const { step, message, policy, expiresAt } = approval;
     const now = Date.now();
     const until = expiresAt === undefined ? [] : [`  until ${time(expiresAt, now)}`];
-    const lines = [`${step} asks for a decision:`, ...message.split('\n').map((line) => `  ${line}`), ...until];
+    const lines = [
+      `${step} asks for a decision:`,
+      ...message
+        .trimEnd()
+        .split('\n')
+        .map((line) => `  ${line}`),
+      ...until,
+    ];
     const verdict = await askApproval(
       terminal,
       { lines, signal: this.#until(expiresAt), interrupted },
@@ -120,8 +138,10 @@ export class Decider {
       signal,
       interrupted,
     });
-    if (given) await this.publish(name, given.payload);
-    return given !== undefined;
+    if (!given) return false;
+    await this.publish(name, given.payload);
+    this.#answered.set(step.id, Date.now());
+    return true;
   }
 
   #until(expiresAt: number | undefined): AbortSignal {
@@ -135,6 +155,10 @@ export class Decider {
 export function live(view: RunView): StepView[] {
   const isLive = ({ phase }: StepView): boolean => phase === 'Running' || phase === 'Waiting';
   return [...view.all.values()].filter((step) => isLive(step) && !step.children.some(isLive));
+}
+
+function attemptOf(step: string, attempt: number): string {
+  return `${step}/${attempt}`;
 }
 
 /** sign-off of draft#2.sign-off. */

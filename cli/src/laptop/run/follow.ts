@@ -36,7 +36,7 @@ export async function follow(options: FollowOptions): Promise<Ending> {
     const news = await session.next(terminal.redraws && !options.quiet ? FRAME_MS : LOOK_MS);
     for (const event of news) {
       look(view, event);
-      if (!terminal.redraws && !options.quiet) note(terminal, sentence(view, event));
+      if (!terminal.redraws && !options.quiet && event.seq > session.before) note(terminal, sentence(view, event));
     }
     draw(options);
     if (isOver(view)) return 'over';

@@ -140,7 +140,7 @@ class Search {
 }
 
 function stepsOf(spec: WorkflowSpec): Step[] {
-  return [...walkSteps(spec)].map(({ step }) => step as Step);
+  return [...walkSteps(spec)].map(({ step }) => step as unknown as Step);
 }
 
 /**
@@ -159,7 +159,7 @@ function localized(
     if (!container) return agent ? { ...step, agent: withoutPod(agent, name, warnings) } : step;
     const { needs, when, forEach } = step;
     // Nothing is left of it that could fail, take long or need another round.
-    if (stubs.has(name)) return { name, needs, when, forEach, value: literal(stubs.get(name)) } as Step;
+    if (stubs.has(name)) return { name, needs, when, forEach, value: literal(stubs.get(name)) };
     obstacles.push(
       `step ${name} of ${workflow} runs the container ${container.image}, and containers run in clusters alone: ` +
         `apply the workflow there, or give the step's output here with --stub ${name}=JSON`,

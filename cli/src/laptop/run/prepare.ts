@@ -14,6 +14,7 @@ import {
 } from '../history/folders.ts';
 import { catalogOf, findSecret, type Catalog } from '../manifests/catalog.ts';
 import { readDocuments } from '../manifests/documents.ts';
+import { problemLine } from '../manifests/manifest.ts';
 import type { RunOptions } from '../options.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { pair, readInput, readLimits, strictJson } from './input.ts';
@@ -104,6 +105,7 @@ async function fromManifests(target: string | undefined, options: RunOptions, ar
   const { terminal, env } = around;
   const documents = await readDocuments(options.file, () => terminal.readInput());
   const catalog = catalogOf(documents, options.namespace);
+  for (const problem of catalog.problems) terminal.note(`${problemLine(problem)} (passed over)`);
   const found = findTarget(catalog, {
     namespace: options.namespace,
     ...(target !== undefined && { target }),
@@ -114,9 +116,6 @@ async function fromManifests(target: string | undefined, options: RunOptions, ar
   );
   const { pinned: bare, warnings } = pin(catalog, found, { stubs, served: servedAgents(options), env });
   for (const warning of warnings) terminal.note(`warning: ${warning}`);
-  if (catalog.problems.length > 0) {
-    terminal.note(`warning: ${catalog.problems.length} document(s) cannot be read; kadre validate says why`);
-  }
   const input = await inputOf(bare.workflow, options, bare.input ?? base, terminal);
   const limits = readLimits(options.limits, bare.limits);
   const pinned: Pinned = { ...bare, ...(input !== undefined && { input }), ...(limits && { limits }) };

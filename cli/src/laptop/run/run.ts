@@ -72,6 +72,7 @@ class LaptopRun {
       const shown = { terminal: this.#terminal, view, title, quiet, colour: this.#terminal.colour };
       const ending = await follow({ session, decider, events, signals, ...shown });
       over.abort();
+      await decider.idle();
       return await this.#finish(ending, view, title);
     } finally {
       over.abort();

@@ -21,6 +21,8 @@ export interface SessionOptions {
 export interface Session {
   store: Store;
   uid: string;
+  /** How many events there were before. */
+  before: number;
   /** Events after those that were given before; waits up to so many milliseconds for the first. */
   next(milliseconds: number): Promise<StoredEvent[]>;
   /** Stops at once what can be taken up again later. */
@@ -38,11 +40,13 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const served = new Map(Object.entries(record.served));
   const host = await startAgentHost({ namespace, agents, models, served, secret, store, logger });
   if (submission) await store.submitRun(submission);
+  const before = submission ? 0 : (await store.events(record.uid)).length;
   const engine = await startEngine({ store, agents: host.directory, logger, signal: stopping.signal });
   const reader = new Reader(store, record.uid);
   return {
     store,
     uid: record.uid,
+    before,
     next: (milliseconds) => reader.next(milliseconds),
     close: async () => {
       stopping.abort();

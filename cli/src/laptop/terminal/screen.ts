@@ -15,7 +15,9 @@ export class Screen {
 
   /** Lines and columns that there is room for. */
   get size(): { rows: number; columns: number } {
-    return { rows: this.#out.rows ?? 24, columns: this.#out.columns ?? 80 };
+    // Terminals without a size say 0.
+    const { rows = 0, columns = 0 } = this.#out;
+    return { rows: rows > 0 ? rows : 24, columns: columns > 0 ? columns : 80 };
   }
 
   draw(lines: readonly string[]): void {

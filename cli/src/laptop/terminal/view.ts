@@ -108,6 +108,7 @@ function lookAtStep(view: RunView, type: string, at: number, step: StepView, fie
   const { attempt = 0, usage, count } = fields;
   if (attempt > 0) step.attempt = attempt;
   if (usage) addUsage(view, step, usage);
+  if (type === 'StepStarted' || type === 'StepFannedOut') beginAround(view, step, at);
   if (type === 'StepFannedOut') Object.assign(step, { elements: { all: count ?? 0, over: 0 }, ...begun(step, at) });
   if (type === 'StepStarted') Object.assign(step, begun(step, at), waiting(fields.route));
   if (type === 'StepSkipped') Object.assign(step, { phase: 'Skipped', finishedAt: at });
@@ -115,6 +116,13 @@ function lookAtStep(view: RunView, type: string, at: number, step: StepView, fie
   if (type === 'StepCancelled') finish(view, step, at, { phase: 'Cancelled' }, fields);
   if (type === 'StepFailed') fail(view, step, at, fields);
   if (type === 'StepFannedOut' && count === 0) Object.assign(step, { phase: 'Succeeded', finishedAt: at });
+}
+
+/** The log does not say of a loop that it began, only of its rounds. */
+function beginAround(view: RunView, step: StepView, at: number): void {
+  for (let around = parentOf(view, step.id); around; around = parentOf(view, around.id)) {
+    if (around.phase === 'Pending') Object.assign(around, { phase: 'Running', startedAt: at });
+  }
 }
 
 function begun(step: StepView, at: number): Partial<StepView> {
