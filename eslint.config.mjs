@@ -13,6 +13,7 @@ export default tseslint.config(
       '*.mjs',
       '.dependency-cruiser.mjs',
       'scripts/*.mjs',
+      'test/bench/peers/*/*.mjs',
     ],
   },
   js.configs.recommended,

@@ -1,20 +1,26 @@
 // `make bench`: the figures, on this machine, in one run. docs/benchmarks.md says what they mean.
 //
-//   node test/bench/main.ts [cold-start] [image-size] [deployments] [jobs] [runs]
+//   node test/bench/main.ts [cold-start] [peers] [image-size] [deployments] [jobs] [runs] [--docs]
+//
+// With --docs the table of the peers replaces the one in docs/benchmarks.md.
 import { connect } from '@kadre/operator';
 import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
 import { installKadre } from '../support/install.ts';
 import { kubectlFor } from '../support/kubectl.ts';
 import { coldStart } from './cold-start.ts';
 import { deployments } from './deployments.ts';
 import { imageSize } from './image-size.ts';
 import { jobs } from './jobs.ts';
+import { intoDocs } from './peers/docs.ts';
+import { peers } from './peers/peers.ts';
 import { table, type Figure } from './report.ts';
 import { runs } from './runs.ts';
 
 const NAMESPACE = 'kadre-bench';
-const all = ['cold-start', 'image-size', 'deployments', 'jobs', 'runs'];
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : all;
+const all = ['cold-start', 'peers', 'image-size', 'deployments', 'jobs', 'runs'];
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { docs: { type: 'boolean' } } });
+const wanted = positionals.length > 0 ? positionals : all;
 const unknown = wanted.find((name) => !all.includes(name));
 if (unknown !== undefined) {
   console.error(`There is no benchmark "${unknown}". There are: ${all.join(', ')}.`);
@@ -23,7 +29,9 @@ if (unknown !== undefined) {
 
 const figures: Figure[] = [];
 if (wanted.includes('cold-start')) figures.push(...(await coldStart()));
-if (wanted.some((name) => name !== 'cold-start')) {
+const beside = wanted.includes('peers') ? await peers() : '';
+if (values.docs === true && beside !== '') await intoDocs(beside);
+if (wanted.some((name) => !['cold-start', 'peers'].includes(name))) {
   const kubeconfig = await installKadre();
   if (wanted.includes('image-size')) figures.push(...(await imageSize()));
   await onCluster(kubeconfig);
@@ -31,7 +39,8 @@ if (wanted.some((name) => name !== 'cold-start')) {
 console.log(
   `\nNode ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), everything on this machine\n`,
 );
-console.log(table(figures));
+if (figures.length > 0) console.log(table(figures));
+if (beside !== '') console.log(`\n${beside}`);
 
 async function onCluster(kubeconfig: string): Promise<void> {
   if (!['deployments', 'jobs', 'runs'].some((name) => wanted.includes(name))) return;

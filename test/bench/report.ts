@@ -17,10 +17,14 @@ export function quantile(values: number[], share: number): number {
 export const median = (values: number[]) => quantile(values, 0.5);
 
 export function table(figures: Figure[]): string {
-  const rows = [['What', 'Figure', 'Beside'], ...figures.map((f) => [f.what, f.figure, f.beside])];
-  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return grid([['What', 'Figure', 'Beside'], ...figures.map((f) => [f.what, f.figure, f.beside])]);
+}
+
+/** A table in Markdown, aligned as Prettier wants it; the first row is its head. */
+export function grid(rows: string[][]): string {
+  const [head = [], ...body] = rows;
+  const widths = head.map((_, column) => Math.max(3, ...rows.map((row) => row[column]?.length ?? 0)));
   const line = (row: string[]) => `| ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`;
   const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
-  const [head = [], ...body] = rows;
   return [line(head), rule, ...body.map(line)].join('\n');
 }

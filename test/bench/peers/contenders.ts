@@ -1,0 +1,98 @@
+// Who is measured. A peer that cannot be had on this machine is named with the reason.
+import { join } from 'node:path';
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+import { bundle } from '../../../scripts/bundle.ts';
+import { ensureBuilt } from '../../cluster/go-build.ts';
+import { benchCache, withNpmPackages, withPythonPackages } from './install.ts';
+import type { Contender } from './contender.ts';
+
+export interface Absent {
+  name: string;
+  why: string;
+}
+
+/** Kadre's own, whose figures the others are compared with; the steps ask an agent over HTTP. */
+export const KADRE = 'Kadre, agent steps';
+
+export async function contenders(): Promise<{ present: Contender[]; absent: Absent[] }> {
+  const peers: [name: string, make: () => Promise<Contender>][] = [
+    ['Restate', restate],
+    ['LangGraph.js', langgraph],
+    ['DBOS', dbos],
+    ['Temporal', temporal],
+  ];
+  const program = await bundled();
+  const present = [node(KADRE, program, { BENCH_STEPS: 'agent' }), node('Kadre, value steps', program)];
+  const absent: Absent[] = [];
+  for (const [name, make] of peers) {
+    try {
+      present.push(await make());
+    } catch (error) {
+      absent.push({ name, why: reasonOf(error) });
+    }
+  }
+  return { present, absent };
+}
+
+/** As it is shipped; and no change of the sources meanwhile is measured. */
+async function bundled(): Promise<string> {
+  const folder = join(benchCache, 'kadre');
+  await bundle('test/bench/peers/kadre/peer.ts', folder);
+  return join(folder, 'main.js');
+}
+
+async function restate(): Promise<Contender> {
+  const folder = await withNpmPackages('restate');
+  const program = `@restatedev/restate-server-${process.platform}-${process.arch}`;
+  const server = createRequire(join(folder, 'peer.mjs')).resolve(`${program}/bin/restate-server`);
+  const name = `Restate ${version(folder, '@restatedev/restate-server')}`;
+  return node(name, join(folder, 'peer.mjs'), { BENCH_SERVER: server, RESTATE_LOGGING: 'ERROR' });
+}
+
+async function langgraph(): Promise<Contender> {
+  const folder = await withNpmPackages('langgraph');
+  return node(`LangGraph.js ${version(folder, '@langchain/langgraph')}, SQLite`, join(folder, 'peer.mjs'));
+}
+
+async function dbos(): Promise<Contender> {
+  const folder = await withPythonPackages('dbos');
+  const [, pinned = ''] = /^dbos==([^\s]+)/m.exec(readFileSync(join(folder, 'requirements.txt'), 'utf8')) ?? [];
+  const command = join(folder, 'venv', 'bin', 'python');
+  return { name: `DBOS ${pinned}, SQLite`, command, args: [join(folder, 'peer.py')] };
+}
+
+async function temporal(): Promise<Contender> {
+  const directory = join(import.meta.dirname, 'temporal', 'temporal-server');
+  const [, cli = ''] = /temporalio\/cli (\S+)/.exec(readFileSync(join(directory, 'go.mod'), 'utf8')) ?? [];
+  const programs = await ensureBuilt(
+    {
+      directory,
+      packages: ['github.com/temporalio/cli/cmd/temporal'],
+      linkerFlags: ['-s', '-w'],
+      announcement: "Building Temporal's development server, once; this takes some minutes ...",
+    },
+    (line) => console.error(line),
+  );
+  const folder = await withNpmPackages('temporal');
+  const sdk = version(folder, '@temporalio/worker');
+  const name = `Temporal, development server (CLI ${cli.replace('v', '')}, SDK ${sdk}), SQLite`;
+  return node(name, join(folder, 'peer.mjs'), { BENCH_SERVER: join(programs, 'temporal') });
+}
+
+function node(name: string, file: string, env: Record<string, string> = {}): Contender {
+  return { name, command: process.execPath, args: [file], env };
+}
+
+/** As installed. */
+function version(folder: string, name: string): string {
+  const file = join(folder, 'node_modules', name, 'package.json');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/** In one line. */
+function reasonOf(error: unknown): string {
+  const { message = String(error), stderr = '' } = error as { message?: string; stderr?: string };
+  const lines = (stderr.trim() || message).split('\n');
+  return lines.find((line) => /error|needed/i.test(line)) ?? lines[0] ?? '';
+}

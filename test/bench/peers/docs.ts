@@ -1,0 +1,13 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const file = join(import.meta.dirname, '..', '..', '..', 'docs', 'benchmarks.md');
+const [begin, end] = ['<!-- durable engines: written by make bench -->', '<!-- durable engines: end -->'];
+
+/** Puts the report where docs/benchmarks.md has the one before. */
+export async function intoDocs(report: string): Promise<void> {
+  const text = await readFile(file, 'utf8');
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`docs/benchmarks.md lacks the lines "${begin}" and "${end}".`);
+  await writeFile(file, `${text.slice(0, from)}${begin}\n\n${report}\n\n${text.slice(to)}`);
+}

@@ -1,0 +1,38 @@
+// What is measured, how often, and what comes of it.
+import type { Outcome } from './contender.ts';
+
+export interface Load {
+  /** As the contenders know it. */
+  name: string;
+  count: number;
+  title: string;
+}
+
+export const loads = [
+  { name: 'chain', count: 1000, title: 'chain of 1,000' },
+  { name: 'fan-out', count: 1000, title: 'fan-out of 1,000' },
+  { name: 'runs', count: 5000, title: '5,000 runs' },
+  { name: 'fan-out', count: 10_000, title: 'fan-out of 10,000' },
+] as const satisfies Load[];
+
+/** Of Kadre alone: so many requests, one after the other, without an engine. */
+export const floor: Load = { name: 'http-chain', count: 1000, title: 'bare HTTP' };
+
+/** Compilers and caches are warm after that. */
+export const warmUp: Pick<Load, 'name' | 'count'>[] = [
+  { name: 'chain', count: 100 },
+  { name: 'fan-out', count: 100 },
+  { name: 'runs', count: 100 },
+];
+
+export const ROUNDS = 3;
+/** What took longer is not measured again. */
+export const ONCE_SECONDS = 6;
+/** What is not over then is stopped. */
+export const LIMIT_SECONDS = 15;
+
+/** One engine's outcomes by load, in the order of the rounds. */
+export interface Row {
+  name: string;
+  outcomes: Map<Load, Outcome[]>;
+}

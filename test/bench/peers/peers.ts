@@ -1,0 +1,59 @@
+// Durable workflow engines side by side: same machine, same disk, every engine syncs to it. Each has it to itself for its
+// turn, and the turns go round, so that a slower moment of the machine meets all.
+import { join } from 'node:path';
+import { contenders, KADRE } from './contenders.ts';
+import { Turn, type Contender, type Outcome } from './contender.ts';
+import { benchCache } from './install.ts';
+import { floor, LIMIT_SECONDS, loads, ONCE_SECONDS, ROUNDS, warmUp, type Load, type Row } from './loads.ts';
+import { peersReport } from './report.ts';
+
+export async function peers(): Promise<string> {
+  const { present, absent } = await contenders();
+  const rows = present.map((contender) => ({ name: contender.name, outcomes: new Map<Load, Outcome[]>(), contender }));
+  for (let round = 1; round <= ROUNDS; round++) {
+    for (const row of rows) {
+      const open = wanted(row.contender).filter((load) => again(row.outcomes.get(load) ?? []));
+      if (open.length === 0) continue;
+      const started = performance.now();
+      await takeTurn(row.contender, open, (load, outcome) => note(row, load, outcome));
+      const seconds = ((performance.now() - started) / 1000).toFixed(0);
+      console.error(`Round ${round} of ${ROUNDS}: ${row.name}, ${seconds} s`);
+    }
+  }
+  return peersReport(rows, absent);
+}
+
+const wanted = ({ name }: Contender): Load[] => (name === KADRE ? [floor, ...loads] : loads);
+
+/** Whether it is worth another round. */
+function again(outcomes: Outcome[]): boolean {
+  return outcomes.every((outcome) => 'seconds' in outcome && outcome.seconds <= ONCE_SECONDS);
+}
+
+function note(row: Row, load: Load, outcome: Outcome): void {
+  row.outcomes.set(load, [...(row.outcomes.get(load) ?? []), outcome]);
+}
+
+/** Whatever does not finish in time, or dies, is started anew for the loads that are left. */
+async function takeTurn(contender: Contender, open: Load[], noted: (load: Load, outcome: Outcome) => void) {
+  let turn: Turn | undefined;
+  for (const load of open) {
+    try {
+      turn ??= await begin(contender);
+      noted(load, await turn.measure(load.name, load.count, LIMIT_SECONDS * 1000));
+    } catch (error) {
+      noted(load, { error: error instanceof Error ? error.message : String(error) });
+    }
+    if (turn?.spent === true) {
+      await turn.end();
+      turn = undefined;
+    }
+  }
+  await turn?.end();
+}
+
+async function begin(contender: Contender): Promise<Turn> {
+  const turn = await Turn.begin(contender, join(benchCache, 'turn'));
+  for (const { name, count } of warmUp) await turn.measure(name, count, LIMIT_SECONDS * 1000);
+  return turn;
+}
