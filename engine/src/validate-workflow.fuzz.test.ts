@@ -67,6 +67,7 @@ function workflowOf(wrap: Wrap, ...required: string[]): fc.Arbitrary<unknown> {
       wait: some({ for: length, until: expression, event: some({ name: word, filter: expression }) }),
       approval: some({ message: expression, timeout: length, form: some({ schema }) }),
       output: expression,
+      fail: expression,
     });
   const stepsOf = (levels: number): fc.Arbitrary<unknown> => {
     const inside = levels === 1 ? fc.constant([{ name: 'z', value: 1 }]) : stepsOf(levels - 1);

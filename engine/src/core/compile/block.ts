@@ -9,6 +9,7 @@ import { compileAction } from './action.ts';
 import { compileCondition } from './condition.ts';
 import { compileBounded, compileDuration, type Bound } from './durations.ts';
 import { endOf, type List, type Outline, type Position, type Site } from './outline.ts';
+import { reportUnreachable } from './reach.ts';
 import { compileRetry, refuseIdleModifiers } from './retry.ts';
 import { scopeAt } from './scope.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -20,6 +21,7 @@ export function compileBlock(list: List, around: Surroundings): Block {
     const site = list.sites[index];
     if (site) steps[index] = compileStep(site, around);
   }
+  reportUnreachable(list);
   const positions = new Map(steps.map(({ name, index }) => [name, index]));
   return { steps, positions, weight: steps.reduce((sum, { weight }) => sum + weight, 0) };
 }

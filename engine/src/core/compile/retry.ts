@@ -19,11 +19,13 @@ export function compileRetry(retry: Retry | undefined, path: string, report: Rep
   return policy;
 }
 
-/** Retry and cache of what cannot fail another way, or must not be taken over from another run. */
+/** Retry of what would come to the same, and cache of what is not to be taken over from an earlier run. */
 export function refuseIdleModifiers({ step, path, problems }: Site): void {
-  const { retry, cache, value, wait, approval, timeout } = step;
+  const { retry, cache, value, wait, approval, fail, timeout } = step;
   const computes = value !== undefined;
   if (retry && computes) problems.report(`${path}.retry`, 'a value comes to the same each time: remove retry');
+  else if (retry && fail !== undefined)
+    problems.report(`${path}.retry`, 'a step that gives up does so each time: remove retry');
   else if (retry && approval)
     problems.report(
       `${path}.retry`,
@@ -38,6 +40,7 @@ export function refuseIdleModifiers({ step, path, problems }: Site): void {
     );
   if (!cache) return;
   if (computes) problems.report(`${path}.cache`, 'a value costs nothing to compute: remove cache');
+  if (fail !== undefined) problems.report(`${path}.cache`, 'a step that gives up has no output: remove cache');
   if (wait) problems.report(`${path}.cache`, 'a wait has nothing to take over from an earlier run: remove cache');
   if (approval)
     problems.report(`${path}.cache`, 'people decide about this run, not about an earlier one: remove cache');
