@@ -1,6 +1,6 @@
 // What the operator hands to the engine when it meets a Run: everything that the run needs, as it is at that moment.
-import { agentRunWorkflow } from '@kadre/engine';
-import type { Run, Step, WorkflowSpec } from '@kadre/crds';
+import { agentRunWorkflow, calledWorkflows } from '@kadre/engine';
+import type { Run, WorkflowSpec } from '@kadre/crds';
 import type { RunSubmission, Store } from '@kadre/store';
 import type { Case, Named } from '../case.ts';
 
@@ -42,8 +42,8 @@ export function workflowOf(one: Case, { spec }: Named<Run>): WorkflowSpec | unde
 /** All workflows that the steps call, directly or not. */
 function closure(one: Case, workflow: WorkflowSpec): Record<string, WorkflowSpec> {
   const found: Record<string, WorkflowSpec> = {};
-  const look = ({ steps, finally: last = [] }: WorkflowSpec): void => {
-    for (const name of [...steps, ...last].flatMap(called)) {
+  const look = (calling: WorkflowSpec): void => {
+    for (const name of calledWorkflows(calling)) {
       const spec = one.workflows.find(({ metadata }) => metadata.name === name)?.spec;
       if (!spec || Object.hasOwn(found, name)) continue;
       found[name] = spec;
@@ -52,8 +52,4 @@ function closure(one: Case, workflow: WorkflowSpec): Record<string, WorkflowSpec
   };
   look(workflow);
   return found;
-}
-
-function called({ workflow, steps = [], race = [], onError }: Step): string[] {
-  return [...(workflow ? [workflow.name] : []), ...[...steps, ...race, ...(onError?.fallback ?? [])].flatMap(called)];
 }
