@@ -1,5 +1,6 @@
 export { agentRunWorkflow } from './core/agent-run.ts';
 export { calledWorkflows, walkSteps } from './core/compile/walk.ts';
+export { meant } from './core/expression/suggest.ts';
 export type { Problem } from './core/plan.ts';
 export { decisionRecords } from './core/record.ts';
 export type { AgentDirectory } from './driver/agents.ts';

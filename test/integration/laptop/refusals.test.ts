@@ -32,7 +32,7 @@ describe('without a cluster as with one, Kadre refuses, and says how to mend it,
     expect(judge('Agent', misspelled)).toEqual([
       expect.objectContaining({
         path: 'spec.serving.replica',
-        message: 'unknown field "replica"; did you mean replicas?',
+        message: 'unknown field "replica": did you mean replicas?',
         line: 9,
         column: 5,
       }),

@@ -21,10 +21,14 @@ function checkManifest(catalog: Catalog, manifest: Manifest, { missing }: CheckO
 
 /** What is wrong with the manifest by itself. */
 export function soundness(manifest: Manifest): Problem[] {
-  const { problems } = manifest;
-  const said = new Set(problems.map(({ path }) => path));
-  // The engine looks at nested steps and expressions, and at the rest once more.
-  return [...problems, ...workflowProblems(manifest).filter(({ path }) => !said.has(path))];
+  const ofEngine = workflowProblems(manifest);
+  const there = new Set(ofEngine.map(({ path }) => path));
+  // The engine looks at nested steps and expressions, and at the rest once more; of strange fields it knows more to say.
+  const own = manifest.problems.filter(
+    ({ path, message }) => !(there.has(path) && message.startsWith('unknown field')),
+  );
+  const said = new Set(own.map(({ path }) => path));
+  return [...own, ...ofEngine.filter(({ path }) => !said.has(path))];
 }
 
 function workflowProblems(manifest: Manifest): Problem[] {

@@ -1,9 +1,10 @@
 // One manifest: what it is, and what is wrong with it. The answer is meant to be the API server's.
 import { API_VERSION, GROUP, kinds, objectSchema, type Kind, type StructuralSchema } from '@kadre/crds';
+import { meant } from '@kadre/engine';
 import type { Position, SourceDocument } from './documents.ts';
 import { formatPath, parsePath, type Path } from './path.ts';
 import { checkRules } from './rules.ts';
-import { checkSchema, unknownField, type SchemaProblem } from './schema.ts';
+import { checkSchema, type SchemaProblem } from './schema.ts';
 
 export type KindName = keyof typeof kinds;
 
@@ -78,7 +79,7 @@ function unknownType(apiVersion: string, kind: string): string | undefined {
   if (apiVersion !== API_VERSION) return `this version of Kadre knows ${API_VERSION} alone, not ${apiVersion}`;
   const names = Object.keys(kinds);
   if (names.includes(kind)) return undefined;
-  return `${unknownField(kind, names).replace('unknown field', 'unknown kind')}; there are ${names.join(', ')}`;
+  return `unknown kind "${kind}"${meant(kind, names)}; there are ${names.join(', ')}`;
 }
 
 function checkManifest(document: SourceDocument, value: Fields, kindName: KindName, fallback: string): Manifest {

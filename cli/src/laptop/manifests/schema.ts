@@ -1,6 +1,7 @@
 // What the API server does with an object before it looks at CEL rules: fields that the schema does not know, types, bounds
 // and patterns, and defaults. Wording as the API server's, so that people meet the same words here and there.
 import type { StructuralSchema } from '@kadre/crds';
+import { meant } from '@kadre/engine';
 import type { Path } from './path.ts';
 
 export interface SchemaProblem {
@@ -58,7 +59,7 @@ function settleObject(schema: StructuralSchema, value: Fields, path: Path, repor
     if (known && field === null && known.default !== undefined) continue;
     if (known) settled[name] = settle(known, field, [...path, name], report);
     else if (open) settled[name] = field;
-    else report([...path, name], unknownField(name, Object.keys(properties)));
+    else report([...path, name], `unknown field "${name}"${meant(name, Object.keys(properties))}`);
   }
   for (const [name, { default: fallback }] of Object.entries(properties)) {
     if (fallback !== undefined && !Object.hasOwn(settled, name)) settled[name] = structuredClone(fallback);
@@ -122,27 +123,4 @@ function typeOf(value: unknown): string {
 function shown(value: unknown): string {
   const text = JSON.stringify(value);
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
-}
-
-/** With the field that was probably meant. */
-export function unknownField(name: string, known: readonly string[]): string {
-  const nearest = known.map((other) => ({ other, steps: distance(name, other) })).sort((a, b) => a.steps - b.steps)[0];
-  const meant =
-    nearest && nearest.steps <= Math.max(1, Math.floor(name.length / 3)) ? `; did you mean ${nearest.other}?` : '';
-  return `unknown field "${name}"${meant}`;
-}
-
-/** How many letters must be added, removed or changed, whatever their case. */
-function distance(one: string, other: string): number {
-  const [a, b] = [one.toLowerCase(), other.toLowerCase()];
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, change));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

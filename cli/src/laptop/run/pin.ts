@@ -170,8 +170,10 @@ function localized(
 
 function withoutPod(agent: AgentStep, step: string, warnings: string[]): AgentStep {
   const { gpu } = agent;
+  // In a nested step nobody has set the default yet.
+  const count = (gpu as Partial<typeof gpu>)?.count ?? 1;
   if (gpu)
-    warnings.push(`step ${step} asks for ${gpu.count} device(s) of GpuPool ${gpu.pool}: here its agent runs without`);
+    warnings.push(`step ${step} asks for ${count} device(s) of GpuPool ${gpu.pool}: here its agent runs without`);
   const here = { ...agent };
   delete here.gpu;
   delete here.isolation;
