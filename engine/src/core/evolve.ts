@@ -203,6 +203,8 @@ function succeed(state: RunState, unit: Unit, { at, data }: EventOf<'StepSucceed
   const { step } = unit;
   const output = 'output' in data ? data.output : outputInside(unit);
   state.outputBytes += data.bytes;
+  // What is computed has no start of its own, and counts all the same.
+  if (unit.attempt === 0) state.started++;
   unit.attempt = Math.max(unit.attempt, data.attempt);
   step.attempt = unit.attempt;
   if (data.source) step.source = data.source;

@@ -335,6 +335,12 @@ describe('limits', () => {
     expect(simulation.recorded('StepStarted')).toEqual(['a[0]', 'a[1]', 'a[2]', 'clean']);
   });
 
+  test('of steps hold for what is computed, too', () => {
+    const simulation = play([{ name: 'count', repeat: { max: 10 }, value: '$(round)' }], { limits: { steps: 3 } });
+    expect(simulation.summary).toMatchObject({ phase: 'Failed', failure: { reason: 'LimitExceeded' } });
+    expect(simulation.recorded('StepSucceeded')).toEqual(['count#1', 'count#2', 'count#3']);
+  });
+
   test('of time end a run', () => {
     const simulation = new Simulation({ workflow: { steps: [ask('a')], limits: { duration: '1m' } } });
     simulation.wait();

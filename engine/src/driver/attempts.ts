@@ -3,7 +3,7 @@ import type { Outcome, Route } from '../core/events.ts';
 import type { Json } from '../core/expression/values.ts';
 import type { Attempt, RunIdentity, Unit } from '../core/state.ts';
 import type { Work } from '../core/work.ts';
-import { followTask, type Accepted } from './a2a/follow.ts';
+import { followTask, LET_GO, type Accepted } from './a2a/follow.ts';
 import { sizedOutput } from './a2a/task-view.ts';
 import type { Applicant } from './admission.ts';
 import { attemptKey, jobName } from './jobs.ts';
@@ -103,7 +103,7 @@ export class Attempts {
   stop({ id, attempt }: Attempt): void {
     const handle = this.#handles.get(id);
     if (handle?.attempt !== attempt || handle.stop.signal.aborted) return;
-    handle.stop.abort();
+    handle.stop.abort(LET_GO);
     if (handle.job !== undefined) this.#runner.report({ id, attempt, outcome: 'stopped' });
   }
 
@@ -113,7 +113,7 @@ export class Attempts {
     if (handle?.attempt !== attempt) return;
     this.#handles.delete(id);
     if (handle.job !== undefined) this.#jobs.delete(handle.job);
-    handle.detach.abort();
+    handle.detach.abort(LET_GO);
     this.#world.admission.release(handle.place);
   }
 

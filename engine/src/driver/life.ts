@@ -30,6 +30,12 @@ export interface News {
   events?: ReadonlySet<string>;
 }
 
+/**
+ * Milliseconds that the word of an agent which has taken a task waits for other news to be written with. If it is lost,
+ * the agent is asked again, under the same message id.
+ */
+const ACCEPTED_DELAY = 50;
+
 type Effects = Required<Pick<AppendEffects, 'jobs' | 'abandon' | 'approvals' | 'withdraw' | 'cache'>>;
 
 export class Life {
@@ -47,6 +53,8 @@ export class Life {
   /** What the current turn has to record. */
   #events: EngineEvent[] = [];
   #effects: Effects = noEffects();
+  /** When that waits which may wait; Infinity: nothing does. */
+  #acceptedAt = Infinity;
   #started: Attempt[] = [];
 
   constructor(world: World, runner: Listener, epoch: number, { state, seq, submission }: Loaded) {
@@ -93,6 +101,7 @@ export class Life {
     const wakeAt = await this.#decideAll();
     this.#attempts.giveBackUnused(this.state.active);
     this.#world.admission.settle(this.#runner);
+    if (this.#mayWait()) return Math.min(wakeAt, this.#acceptedAt + ACCEPTED_DELAY);
     await this.#commit();
     for (const attempt of this.#started.splice(0)) {
       // It may have ended in the same breath.
@@ -100,6 +109,18 @@ export class Life {
     }
     this.#stopWhatMust();
     return wakeAt;
+  }
+
+  /** Records what may have waited. */
+  async leave(): Promise<void> {
+    await this.#commit();
+  }
+
+  #mayWait(): boolean {
+    const now = this.#world.clock.now();
+    if (this.#events.length === 0 || this.#events.some(({ type }) => type !== 'StepAccepted')) return false;
+    this.#acceptedAt = Math.min(this.#acceptedAt, now);
+    return now < this.#acceptedAt + ACCEPTED_DELAY;
   }
 
   /** Whether a step waits for an event of that name, in that namespace. */
@@ -241,6 +262,7 @@ export class Life {
     if (this.#events.length === 0) return;
     const { run, failure } = this.state;
     const events: NewEvent[] = this.#events.splice(0);
+    this.#acceptedAt = Infinity;
     const projection = { ...run, status: project(this.state), ...(failure && { failure }) };
     const effects = this.#effects;
     this.#effects = noEffects();

@@ -113,6 +113,7 @@ export class Runner implements Listener {
         const wakeAt = await life.turn(this.#inbox.splice(0), this.#hints.take());
         if (!isOver(state)) await this.#sleep(wakeAt);
       }
+      await life.leave();
     } finally {
       signal.removeEventListener('abort', poke);
       this.#world.queues.leave(this);

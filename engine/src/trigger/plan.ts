@@ -16,6 +16,8 @@ import type { Problem } from '../core/plan.ts';
 export interface TriggerPlan {
   /** True or false of what happened. Absent: everything counts. */
   filter?: Template;
+  /** The filter looks at more than the object as it is now, and so judges each change of a watch by itself. */
+  judgesChanges: boolean;
   /** Of a webhook: tells one delivery from another. */
   key?: TextTemplate;
   /** Input of the run, or payload of the event. Absent: none. */
@@ -40,10 +42,14 @@ export function planTrigger(spec: TriggerSpec): { plan: TriggerPlan } | { proble
   const report: Report = (path, message) => problems.push({ path, message });
   const scope = scopeOf(spec);
   const { webhook, watch, start } = spec;
-  const plan: TriggerPlan = {};
+  const plan: TriggerPlan = { judgesChanges: false };
   const cause = webhook ? 'webhook' : 'watch';
   const filter = (webhook ?? watch)?.filter;
-  if (filter !== undefined) plan.filter = compileCondition(filter, `spec.${cause}.filter`, scope, report).template;
+  if (filter !== undefined) {
+    const { template, uses } = compileCondition(filter, `spec.${cause}.filter`, scope, report);
+    plan.filter = template;
+    plan.judgesChanges = uses.has('oldObject') || uses.has('change');
+  }
   const key = webhook?.idempotencyKey;
   if (key !== undefined) plan.key = compileText(key, 'spec.webhook.idempotencyKey', scope, report);
   const [data, path] = start.event

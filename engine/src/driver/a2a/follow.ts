@@ -42,6 +42,8 @@ export interface FollowOptions {
 /** Milliseconds between tries: doubled from the first to the last. */
 const FIRST_PAUSE = 100;
 const LAST_PAUSE = 2000;
+/** Made once: an abort without a reason makes an error with a stack each time. */
+export const LET_GO = new Error('nobody waits for the task any more');
 
 /** Resolves with how the task ended: 'stopped' if it was stopped, or if its agent gave it up. */
 export async function followTask(
@@ -54,7 +56,7 @@ export async function followTask(
   try {
     return await Promise.race([follower.follow(), follower.stopWhenAsked()]);
   } finally {
-    done.abort();
+    done.abort(LET_GO);
   }
 }
 
