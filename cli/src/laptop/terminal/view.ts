@@ -89,8 +89,8 @@ function lookAtRun(view: RunView, type: string, at: number, { failure, output }:
 
 function end(view: RunView, at: number, how: Partial<RunView>): void {
   Object.assign(view, { ...how, finishedAt: at });
-  // Whatever had not begun does not happen any more.
-  for (const step of view.all.values()) {
+  // From the inside out: what is inside was placed later.
+  for (const step of [...view.all.values()].reverse()) {
     delete step.waitsFor;
     if (step.phase === 'Running' || step.phase === 'Waiting') settleGroup(step, at);
   }
