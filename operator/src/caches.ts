@@ -8,6 +8,7 @@ import {
   type GpuPool,
   type Model,
   type Run,
+  type Trigger,
   type Workflow,
 } from '@kadre/crds';
 import { calledWorkflows } from '@kadre/engine';
@@ -39,8 +40,15 @@ export const knownKinds: KnownKind[] = [
   namespaced('Workflow', 'workflows'),
   namespaced('Run', 'runs'),
   namespaced('Approval', 'approvals'),
+  namespaced('Trigger', 'triggers'),
   { apiVersion: API_VERSION, kind: 'GpuPool', resource: 'gpupools', namespaced: false },
   { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', resource: 'tokenreviews', namespaced: false },
+  {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SelfSubjectAccessReview',
+    resource: 'selfsubjectaccessreviews',
+    namespaced: false,
+  },
 ];
 
 export const httpRoute: KindRef = { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'HTTPRoute' };
@@ -54,11 +62,12 @@ export const by = {
   run: 'run',
   uid: 'uid',
   workflow: 'workflow',
+  trigger: 'trigger',
 } as const;
 
 export type Caches = ReturnType<typeof operatorCaches>;
 
-type ForKind = <T extends KubeObject | Agent | Model | Workflow | Run | Approval | GpuPool>(
+type ForKind = <T extends KubeObject | Agent | Model | Workflow | Run | Approval | Trigger | GpuPool>(
   kind: KindRef,
   options?: CacheOptions<T>,
 ) => Cache<T>;
@@ -89,6 +98,7 @@ export function operatorCaches(manager: Manager, namespaces: string[] | undefine
     workflows: cache<Workflow>(own('Workflow'), { indexes: workflowIndexes }),
     runs: cache<Run>(own('Run'), { indexes: runIndexes }),
     approvals: cache<Approval>(own('Approval')),
+    triggers: cache<Trigger>(own('Trigger'), { indexes: triggerIndexes }),
     pools: manager.cache<GpuPool>(own('GpuPool')),
     nodes: manager.cache<Node>({ apiVersion: 'v1', kind: 'Node' }),
     /** What Agents consist of; HTTPRoutes are apart, because not every cluster has them. */
@@ -115,7 +125,7 @@ export function operatorCaches(manager: Manager, namespaces: string[] | undefine
 
 const inNamespace = (object: { metadata: { namespace?: string } }, name: string) =>
   joinKey(object.metadata.namespace, name);
-const labelled = (object: KubeObject, label: string) =>
+const labelled = (object: { metadata: { labels?: Record<string, string> } }, label: string) =>
   [object.metadata.labels?.[label]].filter((value) => value !== undefined);
 const poolLabel = (object: KubeObject) => labelled(object, labels.gpuPool);
 const runLabel = (object: KubeObject) => labelled(object, labels.run);
@@ -135,4 +145,14 @@ const workflowIndexes = {
   [by.workflow]: (workflow: Workflow) => calledWorkflows(workflow.spec).map((name) => inNamespace(workflow, name)),
 };
 
-const runIndexes = { [by.uid]: (run: Run) => [run.metadata.uid] };
+const runIndexes = {
+  [by.uid]: (run: Run) => [run.metadata.uid],
+  [by.trigger]: (run: Run) => labelled(run, labels.triggerUid),
+};
+
+const triggerIndexes = {
+  [by.workflow]: (trigger: Trigger) => {
+    const name = trigger.spec.start.workflow?.name;
+    return name === undefined ? [] : [inNamespace(trigger, name)];
+  },
+};

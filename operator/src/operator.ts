@@ -11,6 +11,7 @@ import { registerModelController } from './model/controller.ts';
 import { registerJobController } from './run/job-controller.ts';
 import { registerRunController } from './run/controller.ts';
 import { readSecret } from './sources.ts';
+import { registerTriggerController } from './trigger/controller.ts';
 import { registerWorkflowController } from './workflow/controller.ts';
 import type { Context } from './context.ts';
 import type { Settings } from './build/settings.ts';
@@ -63,6 +64,7 @@ export function createOperator(options: OperatorOptions): Operator {
   registerRunController(context);
   registerJobController(context);
   registerApprovalController(context);
+  registerTriggerController(context);
   return {
     start: () => manager.start(),
     stop: (deadlineMs) => manager.stop(deadlineMs),

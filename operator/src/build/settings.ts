@@ -4,6 +4,8 @@ export interface Settings {
   runtimeImage: string;
   /** Base URL of the gateway, such as http://kadre-gateway.kadre-system.svc */
   gatewayUrl: string;
+  /** Base URL under which programs in the cluster reach the server. Absent: webhooks have no address in their status. */
+  serverUrl?: string;
   /** The namespace of the control plane; agents may talk to its gateway and to nothing else. */
   systemNamespace: string;
   imagePullPolicy?: 'Always' | 'IfNotPresent' | 'Never';

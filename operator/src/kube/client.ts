@@ -68,6 +68,8 @@ export interface KubeClient {
   watch(kind: KindRef, options?: WatchOptions): Promise<{ events: AsyncIterable<WatchEvent>; close: () => void }>;
   /** Whether the API server serves the kind now; an answer holds 10 s. */
   hasResource(apiVersion: string, kind: string): Promise<boolean>;
+  /** How the kind is called in paths; undefined when the API server does not serve it. */
+  resourceOf(apiVersion: string, kind: string): Promise<KnownKind | undefined>;
   /** The same client, but what writes leaves only while `gate` says so; else reason NotLeader. */
   gated(gate: () => boolean): KubeClient;
   close(): Promise<void>;
@@ -172,6 +174,7 @@ function clientOf(transport: Transport, discovery: Discovery, fieldManager: stri
         return { events: decodeWatch(body), close };
       }),
     hasResource: (apiVersion, kind) => discovery.hasResource(apiVersion, kind),
+    resourceOf: (apiVersion, kind) => discovery.resourceOf(apiVersion, kind),
     gated: (next) => clientOf(transport, discovery, fieldManager, next),
     close: () => transport.close(),
   };

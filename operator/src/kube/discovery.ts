@@ -27,6 +27,8 @@ export interface Discovery {
   path(target: ResourcePath): Promise<string>;
   /** Asks the API server, at most every 10 s for each group and version. */
   hasResource(apiVersion: string, kind: string): Promise<boolean>;
+  /** How the kind is called in paths; undefined when it is not served. What is asked is kept as for `hasResource`. */
+  resourceOf(apiVersion: string, kind: string): Promise<KnownKind | undefined>;
   /** Forgets what was discovered about this apiVersion. */
   forget(apiVersion: string): void;
 }
@@ -95,8 +97,11 @@ export function createDiscovery(transport: Transport, options: { known?: KnownKi
     return served;
   };
 
+  const resourceOf = async (apiVersion: string, kind: string): Promise<KnownKind | undefined> =>
+    known.get(keyOf(apiVersion, kind)) ?? (await servedBy(apiVersion)).get(kind);
+
   const find = async (apiVersion: string, kind: string): Promise<KnownKind> => {
-    const found = known.get(keyOf(apiVersion, kind)) ?? (await servedBy(apiVersion)).get(kind);
+    const found = await resourceOf(apiVersion, kind);
     if (found) return found;
     const message = `the API server does not serve ${kind} of ${apiVersion}`;
     throw new KubeError(message, { code: 404, reason: kubeReasons.kindNotServed });
@@ -105,6 +110,7 @@ export function createDiscovery(transport: Transport, options: { known?: KnownKi
   return {
     path: async (target) => pathOf(await find(target.apiVersion, target.kind), target),
     hasResource: async (apiVersion, kind) => (await servedBy(apiVersion)).has(kind),
+    resourceOf,
     forget: (apiVersion) => discovered.delete(apiVersion),
   };
 }

@@ -65,7 +65,7 @@ export type Bed = Awaited<ReturnType<typeof startBed>>;
 
 export async function startBed(triggers: Trigger[], more: Partial<ServerOptions> = {}) {
   const clock = { at: NOW, now: () => clock.at };
-  const secrets = new Map([['hook', { secret: `${SECRET}\n`, empty: '' } as Record<string, string>]]);
+  const secrets = new Map<string, Record<string, string>>([['hook', { secret: `${SECRET}\n`, empty: '' }]]);
   const runs = new Map<string, RunManifest>();
   const events = new Map<string, PublishedEvent>();
   const logged: string[] = [];
