@@ -21,6 +21,8 @@ export interface PostgresServer {
   url: (schema?: string, database?: string) => string;
   /** One statement as superuser, on a connection of its own. */
   query: <Row extends object = object>(sql: string, values?: unknown[]) => Promise<Row[]>;
+  /** A connection of one's own; with a schema, into that of a store. */
+  session: (schema?: string) => Promise<Client>;
   /** fast: connections are cut off and all is written down. crash: as if the machine had lost power. */
   stop: (how?: 'fast' | 'crash') => Promise<void>;
   /** Again, after `stop`, with the same data on the same port. */
@@ -71,9 +73,14 @@ async function serve({ program, directory, data, port, owner }: Place): Promise<
   let tether: ChildProcess | undefined;
   const url = (schema?: string, database = 'postgres') =>
     `postgres://${USER}:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}/${database}${schema === undefined ? '' : `?schema=${schema}`}`;
-  const query = async <Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> => {
+  const session = async (schema?: string): Promise<Client> => {
     const client = new Client(url());
     await client.connect();
+    if (schema !== undefined) await client.query(`SET search_path TO ${schema}`);
+    return client;
+  };
+  const query = async <Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> => {
+    const client = await session();
     try {
       return (await client.query<Row>(sql, values)).rows;
     } finally {
@@ -110,7 +117,7 @@ async function serve({ program, directory, data, port, owner }: Place): Promise<
     await run('rm', ['-rf', directory], undefined);
   };
   await start();
-  return { directory, port, user: USER, password: PASSWORD, url, query, stop, start, remove };
+  return { directory, port, user: USER, password: PASSWORD, url, query, session, stop, start, remove };
 }
 
 function postmaster(data: string): number {

@@ -82,6 +82,6 @@ export async function eventually<T>(look: () => Promise<T | undefined> | T | und
   for (;;) {
     const seen = await look();
     if (seen !== undefined) return seen;
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }

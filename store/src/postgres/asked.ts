@@ -3,7 +3,6 @@ import { json } from '../json.ts';
 import { approvalOf, jobOf, type ApprovalRow, type JobRow } from '../rows.ts';
 import type { ApprovalDecision, JobRecord, Store } from '../store.ts';
 import type { Access } from './access.ts';
-import { isFirst } from './first.ts';
 
 type Outcome = NonNullable<JobRecord['outcome']>;
 
@@ -20,8 +19,7 @@ export function jobs({ db, touch }: Access) {
       if (count > 0 || unsure) touch('jobs', key);
     },
     finishJob: async (key: string, outcome: Outcome) => {
-      const values = [key, json(outcome)];
-      const first = await isFirst(db, await db.write('finishJob', values), 'hasOutcome', values);
+      const first = (await db.write('finishJob', [key, json(outcome), db.nextCall()])).count > 0;
       if (first) touch('job-outcomes', key);
       return first;
     },
@@ -37,8 +35,7 @@ export function approvals({ db, touch }: Access) {
     },
     approvalsOfRun: async (uid: string) => (await db.read<ApprovalRow>('approvalsOfRun', [uid])).map(approvalOf),
     decideApproval: async (key: string, decision: ApprovalDecision) => {
-      const values = [key, json(decision)];
-      const first = await isFirst(db, await db.write('decideApproval', values), 'hasDecision', values);
+      const first = (await db.write('decideApproval', [key, json(decision), db.nextCall()])).count > 0;
       if (first) touch('decisions', key);
       return first;
     },

@@ -1,6 +1,6 @@
 // Statements on a pool of connections. A broken connection is made anew, and what was asked is asked again: reads
-// always, and writes too, because each of them is one statement that may be carried out twice without harm. Who must
-// know whether the first time was the one that counted looks at `unsure`.
+// always, and writes too, because each of them is one statement that may be carried out twice without harm.
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { escapeIdentifier, Pool, types, type ClientBase, type PoolClient, type PoolConfig } from 'pg';
 import { StoreClosedError } from '../errors.ts';
@@ -34,6 +34,8 @@ export class Database {
   readonly #settings: Settings;
   readonly #pool: Pool;
   readonly #pending = new Set<Promise<unknown>>();
+  readonly #name = randomUUID();
+  #calls = 0;
   #closed = false;
 
   constructor(settings: Settings) {
@@ -47,6 +49,11 @@ export class Database {
   /** Brings the schema up to date. */
   async prepare(): Promise<void> {
     await this.#track((client) => migrate(client, this.#settings.schema), WRITES);
+  }
+
+  /** The number of a call, by which it recognises what it has written. Never given before, by anybody. */
+  nextCall(): string {
+    return `${this.#name} ${++this.#calls}`;
   }
 
   async read<Row extends object>(name: StatementName, values: Value[] = []): Promise<Row[]> {
@@ -80,7 +87,7 @@ export class Database {
       if ('done' in attempt) return attempt.done;
       const { error, sent }: { error: unknown; sent: boolean } = attempt;
       // Whoever only reads has nothing to be unsure of.
-      unsure ||= writes && sent && !isAnswer(error);
+      unsure ||= writes && sent && !isAnswer(error) && kindOf(error) === 'away';
       if (kindOf(error) === 'final' || this.#closed || performance.now() > deadline) {
         throw storeError(error, this.#settings, unsure);
       }

@@ -16,7 +16,9 @@ import type { Settings } from './settings.ts';
 export type Kind = 'away' | 'undone' | 'final';
 
 const AWAY = new Set(['53300', '57P01', '57P02', '57P03', '57P05', '25P03']);
-const UNDONE = new Set(['40001', '40P01']);
+// A server that takes no writes may be the former primary: the next connection leads to the new one.
+const READ_ONLY = '25006';
+const UNDONE = new Set(['40001', '40P01', READ_ONLY]);
 const NETWORK = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -47,7 +49,7 @@ export function isAnswer(error: unknown): boolean {
 
 /** Whether the connection leads to a server that can't do what is asked of it. */
 export function isReadOnly(error: unknown): boolean {
-  return codeOf(error) === '25006';
+  return codeOf(error) === READ_ONLY;
 }
 
 type About = Pick<Settings, 'where' | 'user' | 'database' | 'schema'>;
@@ -57,7 +59,7 @@ const MEANINGS: Record<string, (about: About, said: string) => Error> = {
     new StoreFullError(`no room left on the disk of ${where}: free some space or give it more (${said})`),
   '55P03': ({ where }, said) => new StoreBusyError(`${where} was busy for too long (${said})`),
   '57014': ({ where }, said) => new StoreBusyError(`${where} was busy for too long (${said})`),
-  '25006': ({ where }) =>
+  [READ_ONLY]: ({ where }) =>
     new StoreUnusableError(`${where} is read-only: name the primary, or end the read-only mode of the database`),
   '28P01': ({ where, user }) =>
     new StoreUnusableError(`${where} refuses the password of user ${user}: correct it in the store's URL`),

@@ -10,8 +10,7 @@ import { isStoreError } from './failures.ts';
 interface Append {
   uid: string;
   expectedSeq: number;
-  events: NewEvent[];
-  effects: AppendEffects;
+  epoch: number | undefined;
   /** As the server takes it. */
   item: string;
   resolve: () => void;
@@ -21,6 +20,13 @@ interface Append {
 /** How much one batch takes, so that no caller waits for an endless one. */
 const MOST_APPENDS = 500;
 const MOST_CHARACTERS = 4_000_000;
+/** What was touched is told once, with the answer; after a lost one, everybody looks. */
+const LOST: Hint[] = [
+  ['jobs', ''],
+  ['approvals', ''],
+  ['projections', ''],
+  ['queues', ''],
+];
 
 export class GroupCommit {
   readonly #db: Database;
@@ -36,8 +42,8 @@ export class GroupCommit {
 
   append(uid: string, expectedSeq: number, events: NewEvent[], effects: AppendEffects): Promise<void> {
     return new Promise((resolve, reject) => {
-      const item = itemOf(uid, expectedSeq, events, effects);
-      this.#queue.push({ uid, expectedSeq, events, effects, item, resolve, reject });
+      const item = itemOf(uid, this.#db.nextCall(), expectedSeq, events, effects);
+      this.#queue.push({ uid, expectedSeq, epoch: effects.epoch, item, resolve, reject });
       if (this.#running) return;
       this.#running = true;
       // After everything that the current turn still has to say.
@@ -72,42 +78,28 @@ export class GroupCommit {
       const items = `[${ordered.map(({ item }) => item).join(',')}]`;
       const answer = await this.#db.write<{ verdicts: string[]; hints: string[] }>('append', [items]);
       const [{ verdicts, hints } = { verdicts: [], hints: [] }] = answer.rows;
-      this.#publish(hints.map(hintOf));
-      for (const [index, append] of ordered.entries()) await this.#settle(append, verdicts[index] ?? '', answer.unsure);
+      this.#publish(answer.unsure ? LOST : hints.map(hintOf));
+      for (const [index, append] of ordered.entries()) settle(append, verdicts[index] ?? '');
     } catch (error) {
       if (batch.length === 1 || isStoreError(error)) for (const append of batch) append.reject(error);
       // One of them can't be written, and took the others with it.
       else for (const append of ordered) await this.#write([append]);
     }
   }
-
-  async #settle(append: Append, verdict: string, unsure: boolean): Promise<void> {
-    try {
-      if (verdict === 'ok' || (unsure && (await this.#isWritten(append, verdict)))) append.resolve();
-      else append.reject(refusal(append, verdict));
-    } catch (error) {
-      append.reject(error);
-    }
-  }
-
-  /** Whether what the log has at this place is this very append, from an attempt whose answer was lost. */
-  async #isWritten({ uid, expectedSeq, events, effects }: Append, verdict: string): Promise<boolean> {
-    if (events.length === 0) return verdict === 'closed' && effects.closed === true;
-    const rows = await this.#db.read<{ at: number; type: string; data: string }>('events', [uid, expectedSeq]);
-    return events.every(({ at, type, data }, index) => {
-      const row = rows[index];
-      return row?.at === at && row.type === type && row.data === json(data);
-    });
-  }
 }
 
-function refusal({ uid, expectedSeq, effects }: Append, verdict: string): Error {
+function settle(append: Append, verdict: string): void {
+  if (verdict === 'ok') append.resolve();
+  else append.reject(refusal(append, verdict));
+}
+
+function refusal({ uid, expectedSeq, epoch }: Append, verdict: string): Error {
   const [kind, detail = ''] = verdict.split(':');
   if (kind === 'unknown') return new UnknownRunError(`run ${uid} was never submitted`);
   if (kind === 'closed') return new StaleWriteError(`the log of run ${uid} is closed`);
   if (kind === 'stale') return new StaleWriteError(`the log of run ${uid} ends at ${detail}, not at ${expectedSeq}`);
   const owner = detail === '' ? 'no engine' : `engine ${detail}`;
-  const writer = effects.epoch === undefined ? 'a writer without a seat' : `engine ${effects.epoch}`;
+  const writer = epoch === undefined ? 'a writer without a seat' : `engine ${epoch}`;
   return new FencedError(`run ${uid} belongs to ${owner}, not to ${writer}`);
 }
 
@@ -116,10 +108,11 @@ function hintOf(text: string): Hint {
   return [text.slice(0, colon) as Topic, text.slice(colon + 1)];
 }
 
-function itemOf(uid: string, expectedSeq: number, events: NewEvent[], effects: AppendEffects): string {
+function itemOf(uid: string, call: string, expectedSeq: number, events: NewEvent[], effects: AppendEffects): string {
   const { projection, jobs, abandon, approvals, withdraw, cache, closed, epoch } = effects;
   return JSON.stringify({
     uid: plain(uid),
+    call,
     expected: expectedSeq,
     epoch,
     closed_at: closed ? (events.at(-1)?.at ?? Date.now()) : undefined,

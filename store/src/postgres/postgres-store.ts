@@ -20,9 +20,12 @@ export async function connectStore(where: string | PostgresStoreOptions): Promis
   const commits = new GroupCommit(db, (committed) => hints.publish(committed));
   const access: Access = { db, touch: (topic, key) => hints.publish([[topic, key]]) };
   const close = async (): Promise<void> => {
+    // Idle connections keep no process alive, not even until they are closed.
+    const alive = setInterval(() => undefined, 1000);
     await commits.drain();
     await db.close();
     await hints.close();
+    clearInterval(alive);
   };
   try {
     await db.prepare();

@@ -3,13 +3,12 @@ import { json } from '../json.ts';
 import { cachedOf, publishedOf, type CachedRow, type PublishedRow } from '../rows.ts';
 import type { PublishedEvent, Store } from '../store.ts';
 import type { Access } from './access.ts';
-import { isFirst } from './first.ts';
 
 export function published({ db, touch }: Access) {
   return {
     publishEvent: async ({ id, namespace, name, payload, at }: PublishedEvent) => {
-      const values = [namespace, id, name, json(payload), at];
-      const first = await isFirst(db, await db.write('publishEvent', values), 'isPublished', values);
+      const values = [namespace, id, name, json(payload), at, db.nextCall()];
+      const first = (await db.write('publishEvent', values)).count > 0;
       if (first) touch('events', `${namespace}/${name}`);
       return first;
     },

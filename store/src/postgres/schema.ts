@@ -2,7 +2,9 @@
 // gets a new name, because engines of the version before may be at work still.
 //
 // JSON is kept as text: jsonb refuses \u0000 and changes the order of keys, and what people put in must come out.
-// Each write is one statement, and so one transaction and one round trip; what takes several steps is a function.
+// Each write is one statement, and so one transaction and one round trip; what takes several steps is a function. Where it
+// matters who was first, the row keeps the number of the call that wrote it: a call whose answer was lost asks again, and
+// recognises its own work.
 
 const tables = `
   -- Small rows that change with every append, apart from the large ones that never do.
@@ -10,6 +12,7 @@ const tables = `
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     uid text NOT NULL UNIQUE,
     last_seq bigint NOT NULL DEFAULT 0,
+    last_call text,
     owner bigint,
     suspended boolean NOT NULL DEFAULT false,
     cancellation text,
@@ -33,7 +36,8 @@ const tables = `
     limits text,
     requested_by text,
     priority double precision,
-    fork text
+    fork text,
+    call text NOT NULL
   );
   CREATE INDEX submissions_by_name ON submissions (namespace, name, run);
 
@@ -68,6 +72,7 @@ const tables = `
     state text NOT NULL DEFAULT 'requested' CHECK (state IN ('requested', 'created', 'finished')),
     uid text,
     outcome text,
+    call text,
     abandoned boolean NOT NULL DEFAULT false
   );
   CREATE INDEX jobs_open ON jobs (id) WHERE state <> 'finished';
@@ -79,7 +84,8 @@ const tables = `
     run text NOT NULL,
     request text NOT NULL,
     state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'decided', 'withdrawn')),
-    decision text
+    decision text,
+    call text
   );
   CREATE INDEX approvals_open ON approvals (id) WHERE state = 'open';
   CREATE INDEX approvals_of_run ON approvals (run);
@@ -91,6 +97,7 @@ const tables = `
     name text NOT NULL,
     payload text NOT NULL,
     at bigint NOT NULL,
+    call text NOT NULL,
     UNIQUE (namespace, id)
   );
   CREATE INDEX published_events_by_name ON published_events (namespace, name, at, number);
@@ -264,12 +271,16 @@ const append = `
     verdicts := '{}';
     hints := '{}';
     FOR item IN SELECT * FROM json_to_recordset(batch) AS item (
-      uid text, expected bigint, epoch bigint, closed_at bigint, projection text, events json,
+      uid text, call text, expected bigint, epoch bigint, closed_at bigint, projection text, events json,
       jobs json, abandon json, approvals json, withdraw json, cache json
     ) LOOP
-      SELECT id, closed, last_seq, owner INTO head FROM runs WHERE uid = item.uid FOR UPDATE;
+      SELECT id, closed, last_seq, last_call, owner INTO head FROM runs WHERE uid = item.uid FOR UPDATE;
       IF NOT FOUND THEN
         verdicts := verdicts || 'unknown'::text;
+        CONTINUE;
+      END IF;
+      IF head.last_call = item.call THEN
+        verdicts := verdicts || 'ok'::text;
         CONTINUE;
       END IF;
       SELECT max(epoch) INTO holder FROM engines WHERE epoch = head.owner AND expires_at > clock_timestamp();
@@ -288,10 +299,8 @@ const append = `
           FROM ROWS FROM (json_to_recordset(item.events) AS (at bigint, type text, data text))
           WITH ORDINALITY AS event (at, type, data, number);
       END IF;
-      IF added > 0 OR item.closed_at IS NOT NULL THEN
-        UPDATE runs SET last_seq = item.expected + added, closed = item.closed_at IS NOT NULL, closed_at = item.closed_at
-          WHERE id = head.id;
-      END IF;
+      UPDATE runs SET last_seq = item.expected + added, last_call = item.call, closed = item.closed_at IS NOT NULL,
+        closed_at = item.closed_at WHERE id = head.id;
       IF item.closed_at IS NOT NULL THEN
         over := over || item.uid;
       END IF;

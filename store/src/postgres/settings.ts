@@ -88,7 +88,7 @@ function parsed(url: string): ReturnType<typeof parse> {
   try {
     return parse(url, { useLibpqCompat: true });
   } catch (error) {
-    if (error instanceof Error && 'path' in error && 'code' in error) {
+    if (typeof error === 'object' && error !== null && 'path' in error && 'code' in error) {
       throw new StoreUnusableError(
         `the file ${String(error.path)} that the store's URL names can't be read: ${String(error.code)}`,
       );

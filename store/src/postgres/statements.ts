@@ -10,12 +10,12 @@ export const statements = {
   insertRun: `
     WITH first AS (
       INSERT INTO runs (uid) SELECT $1 WHERE NOT EXISTS (SELECT FROM forgotten_runs WHERE uid = $1)
-      ON CONFLICT (uid) DO NOTHING RETURNING id
+      ON CONFLICT (uid) DO UPDATE SET uid = excluded.uid
+        WHERE EXISTS (SELECT FROM submissions WHERE run = runs.id AND call = $12)
+      RETURNING id
     )
-    INSERT INTO submissions (run, ${RUN}) SELECT id, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM first`,
-  isSubmitted: `
-    SELECT FROM submissions WHERE uid = $1 AND namespace = $2 AND name = $3 AND subject = $4 AND workflow = $5
-      AND workflows IS NOT DISTINCT FROM $6 AND input = $7`,
+    INSERT INTO submissions (run, ${RUN}, call) SELECT id, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM first
+    ON CONFLICT (run) DO UPDATE SET call = excluded.call`,
   cancelRun: 'UPDATE runs SET cancellation = $2 WHERE uid = $1 AND NOT closed AND cancellation IS NULL',
   suspendRun: 'UPDATE runs SET suspended = $2 WHERE uid = $1 AND NOT closed AND suspended <> $2',
   findRun: 'SELECT uid FROM submissions WHERE namespace = $1 AND name = $2 ORDER BY run DESC LIMIT 1',
@@ -48,19 +48,18 @@ export const statements = {
   job: `${JOB} WHERE key = $1`,
   jobsOfRun: `${JOB} WHERE run = $1 ORDER BY id`,
   jobCreated: "UPDATE jobs SET state = 'created', uid = $2 WHERE key = $1 AND state = 'requested'",
-  finishJob: "UPDATE jobs SET state = 'finished', outcome = $2 WHERE key = $1 AND state <> 'finished'",
-  hasOutcome: 'SELECT FROM jobs WHERE key = $1 AND outcome = $2',
+  finishJob: `
+    UPDATE jobs SET state = 'finished', outcome = $2, call = $3 WHERE key = $1 AND (state <> 'finished' OR call = $3)`,
 
   openApprovals: `${APPROVAL} WHERE state = 'open' ORDER BY id`,
   approval: `${APPROVAL} WHERE key = $1`,
   approvalsOfRun: `${APPROVAL} WHERE run = $1 ORDER BY id`,
-  decideApproval: "UPDATE approvals SET state = 'decided', decision = $2 WHERE key = $1 AND state = 'open'",
-  hasDecision: 'SELECT FROM approvals WHERE key = $1 AND decision = $2',
+  decideApproval: `
+    UPDATE approvals SET state = 'decided', decision = $2, call = $3 WHERE key = $1 AND (state = 'open' OR call = $3)`,
 
   publishEvent: `
-    INSERT INTO published_events (namespace, id, name, payload, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
-  isPublished: `
-    SELECT FROM published_events WHERE namespace = $1 AND id = $2 AND name = $3 AND payload = $4 AND at = $5`,
+    INSERT INTO published_events (namespace, id, name, payload, at, call) VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (namespace, id) DO UPDATE SET call = excluded.call WHERE published_events.call = excluded.call`,
   publishedEvents: `
     SELECT id, namespace, name, payload, at FROM published_events
     WHERE namespace = $1 AND name = $2 AND at >= $3 ORDER BY at, number`,

@@ -1,0 +1,357 @@
+// PostgreSQL and the way to it fail in every way that they can, and nothing is lost or done twice.
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { FencedError, openPostgresStore, StaleWriteError, StoreBusyError, type Store } from '@kadre/store';
+import { approval, event, eventually, job, projection, submission } from '../../../store/src/contract/fixtures.ts';
+import { startProxy, type Fate, type PostgresProxy } from '../../support/postgres-proxy.ts';
+import { startPostgres, type PostgresServer } from '../../support/postgres.ts';
+
+let server: PostgresServer;
+let proxy: PostgresProxy;
+let schemas = 0;
+beforeAll(async () => {
+  server = await startPostgres();
+  proxy = await startProxy(server.port);
+});
+afterAll(async () => {
+  await proxy.close();
+  await server.remove();
+});
+const freshSchema = (): string => `s${++schemas}`;
+const throughProxy = (schema: string): Promise<Store> =>
+  openPostgresStore(server.url(schema).replace(`:${server.port}/`, `:${proxy.port}/`));
+
+/** Each kind of write once, with all that it answers. */
+async function scenario(store: Store): Promise<unknown[]> {
+  const said: unknown[] = [];
+  const say = async (answer: Promise<unknown>): Promise<void> => {
+    said.push(await answer);
+  };
+  await say(store.submitRun(submission('u1')));
+  await say(store.submitRun(submission('u2')));
+  await say(store.submitRun(submission('u1')));
+  const epoch = await store.joinEngines(600_000);
+  const claimed = new Set<string>();
+  while (claimed.size < 2) for (const uid of await store.claimRuns(epoch, 1)) claimed.add(uid);
+  said.push([...claimed]);
+  const asked = { jobs: [job('u1', 's')], approvals: [approval('u1', 'a')], projection: projection('u1', '0/2') };
+  await say(store.append('u1', 0, [event('A'), event('B')], { ...asked, epoch }));
+  await say(store.append('u1', 2, [event('C')], { projection: projection('u1', '1/2'), epoch }));
+  await say(store.jobCreated('u1/s/1', 'uid-1'));
+  await say(store.finishJob('u1/s/1', { output: 1 }));
+  await say(store.finishJob('u1/s/1', { output: 2 }));
+  await say(store.decideApproval('u1/a/1', { approved: true, by: 'bob', at: 1 }));
+  await say(store.decideApproval('u1/a/1', { approved: false, by: 'eve', at: 2 }));
+  await say(store.publishEvent({ id: 'e1', namespace: 'team', name: 'paid', payload: 1, at: 1 }));
+  await say(store.publishEvent({ id: 'e1', namespace: 'team', name: 'paid', payload: 2, at: 1 }));
+  await say(store.enterQueue({ run: 'u1', queue: 'q', limit: 1, priority: 0 }));
+  await say(store.enterQueue({ run: 'u2', queue: 'q', limit: 1, priority: 0 }));
+  await say(store.suspendRun('u2', true));
+  await say(store.cancelRun('u2', 'stop'));
+  await say(store.append('u1', 3, [event('RunSucceeded')], { closed: true, epoch }));
+  await say(store.append('u1', 4, [event('late')], { epoch }).catch((error: unknown) => (error as Error).name));
+  await say(store.enterQueue({ run: 'u2', queue: 'q', limit: 1, priority: 0 }));
+  await say(store.deleteRun('u1'));
+  await say(store.submitRun(submission('u1')));
+  await say(store.append('u2', 0, [event('A')], { cache: [{ key: 'k', output: 1, run: 'u2', expiresAt: 9 }], epoch }));
+  await say(store.prune(5));
+  await say(store.renewEngine(epoch, 600_000));
+  await say(store.leaveEngines(epoch));
+  await say(store.append('u2', 1, [event('B')]));
+  return said;
+}
+
+/** What the tables hold, without numbers that count attempts. */
+async function contents(schema: string): Promise<unknown> {
+  const tables = {
+    runs: 'uid, last_seq, owner, suspended, cancellation, closed',
+    submissions: 'uid, name',
+    events: 'seq, type, data',
+    jobs: 'key, state, uid, outcome, abandoned',
+    approvals: 'key, state, decision',
+    cached_outputs: '*',
+    published_events: 'id, payload',
+    queue_entries: 'queue, run, admitted',
+    forgotten_runs: '*',
+  };
+  const session = await server.session(schema);
+  const found: Record<string, unknown> = {};
+  for (const [table, columns] of Object.entries(tables)) {
+    found[table] = (await session.query(`SELECT ${columns} FROM ${table} ORDER BY 1`)).rows;
+  }
+  await session.end();
+  return found;
+}
+
+/** Runs the scenario, and treats its nth request in that way. */
+async function swept(fate: Fate, nth: number): Promise<{ said: unknown; left: unknown; requests: number }> {
+  const schema = freshSchema();
+  const store = await throughProxy(schema);
+  let requests = 0;
+  proxy.judge = (text) => {
+    // Hints may be lost; they go on a connection of their own, at any time.
+    if (text.includes('pg_notify')) return 'pass';
+    return ++requests === nth ? fate : 'pass';
+  };
+  const said = await scenario(store);
+  proxy.judge = () => 'pass';
+  await store.close();
+  return { said, left: await contents(schema), requests };
+}
+
+test('a connection that breaks before or after any write changes neither what is answered nor what is written', async () => {
+  const golden = await swept('pass', 0);
+  expect(golden.requests).toBeGreaterThan(25);
+  for (let nth = 1; nth <= golden.requests; nth++) {
+    for (const fate of ['before', 'after'] as const) {
+      const { said, left } = await swept(fate, nth);
+      expect({ nth, fate, said, left }).toEqual({ nth, fate, said: golden.said, left: golden.left });
+    }
+  }
+});
+
+describe('a backend that is killed in the middle of an append', () => {
+  test.each([
+    ['at its run', "SELECT FROM runs WHERE uid = 'u1' FOR UPDATE"],
+    ['at its projection', "SELECT FROM projections WHERE uid = 'u1' FOR UPDATE"],
+    ['at a job', "SELECT FROM jobs WHERE key = 'u1/s/1' FOR UPDATE"],
+    ['at an approval', "SELECT FROM approvals WHERE key = 'u1/a/1' FOR UPDATE"],
+    ['at the cache', "SELECT FROM cached_outputs WHERE key = 'k' FOR UPDATE"],
+    ['at its queue', "SELECT lock_queue('q')"],
+    ['at the log', 'LOCK TABLE events IN EXCLUSIVE MODE'],
+  ])('%s leaves the append done once and whole', async (_, lock) => {
+    const schema = freshSchema();
+    const store = await openPostgresStore(server.url(schema));
+    await store.submitRun(submission('u1'));
+    await store.enterQueue({ run: 'u1', queue: 'q', limit: 1, priority: 0 });
+    const cache = (output: number) => [{ key: 'k', output, run: 'u1', expiresAt: 9 }];
+    const asked = { jobs: [job('u1', 's')], approvals: [approval('u1', 'a')], projection: projection('u1', '0/1') };
+    await store.append('u1', 0, [event('A')], { ...asked, cache: cache(1) });
+
+    const blocker = await server.session(schema);
+    await blocker.query('BEGIN');
+    await blocker.query(lock);
+    const dropped = { abandon: ['u1/s/1'], withdraw: ['u1/a/1'], projection: projection('u1', '1/1') };
+    const written = store.append('u1', 1, [event('B')], { ...dropped, cache: cache(2), closed: true });
+    const waiting = `SELECT pid FROM pg_stat_activity WHERE application_name = 'kadre' AND wait_event_type = 'Lock'`;
+    const [victim] = await eventually(async () => {
+      const found = await server.query<{ pid: number }>(waiting);
+      return found.length > 0 ? found : undefined;
+    });
+    await server.query('SELECT pg_terminate_backend($1)', [victim?.pid]);
+    await blocker.query('ROLLBACK');
+    await blocker.end();
+
+    await written;
+    expect((await store.events('u1')).map(({ type }) => type)).toEqual(['A', 'B']);
+    expect(await store.projection('u1')).toMatchObject({ version: 2, status: { progress: '1/1' } });
+    expect(await store.job('u1/s/1')).toMatchObject({ abandoned: true });
+    expect(await store.approval('u1/a/1')).toMatchObject({ state: 'withdrawn' });
+    expect((await store.cachedOutput('k', 1))?.output).toBe(2);
+    expect(await store.openRuns()).toEqual([]);
+    await store.close();
+  });
+});
+
+describe('a database that is restarted under load', () => {
+  test.each(['fast', 'crash'] as const)('(%s) loses nothing that was acknowledged and doubles nothing', async (how) => {
+    const store = await openPostgresStore(server.url(freshSchema()));
+    const uids = Array.from({ length: 20 }, (_, index) => `u${index}`);
+    for (const uid of uids) await store.submitRun(submission(uid));
+    let acknowledged = 0;
+    let ending = false;
+    const writers = uids.map(async (uid) => {
+      let seq = 0;
+      for (; !ending; seq++) {
+        await store.append(uid, seq, [event(`E${seq}`)], { projection: projection(uid, String(seq)) });
+        acknowledged++;
+      }
+      return seq;
+    });
+    for (let times = 0; times < 2; times++) {
+      const before = acknowledged;
+      await eventually(() => acknowledged > before + 200 || undefined);
+      await server.stop(how);
+      await server.start();
+    }
+    const after = acknowledged;
+    await eventually(() => acknowledged > after + 200 || undefined);
+    ending = true;
+    const lengths = await Promise.all(writers);
+    for (const [index, uid] of uids.entries()) {
+      const log = await store.events(uid);
+      expect(log.map(({ type }) => type)).toEqual(Array.from({ length: lengths[index] ?? 0 }, (_, seq) => `E${seq}`));
+      expect((await store.projection(uid))?.version).toBe(log.length);
+    }
+    await store.close();
+  });
+
+  test('is waited for by those who ask meanwhile, and given up in the end', async () => {
+    const schema = freshSchema();
+    const patient = await openPostgresStore(server.url(schema));
+    const impatient = await openPostgresStore({ url: server.url(schema), patience: 1 });
+    await patient.submitRun(submission('u1'));
+    await server.stop();
+    const read = patient.openRuns();
+    const written = patient.submitRun(submission('u2'));
+    await expect(impatient.submitRun(submission('u3'))).rejects.toThrow(StoreBusyError);
+    await expect(impatient.openRuns()).rejects.toThrow(/could not be reached .* is the server running/);
+    await server.start();
+    expect((await read).slice(0, 1)).toEqual(['u1']);
+    expect(await written).toBe(true);
+    expect(await impatient.submitRun(submission('u3'))).toBe(true);
+    await Promise.all([patient.close(), impatient.close()]);
+  });
+});
+
+describe('hints', () => {
+  const listeners = (schema: string) =>
+    server.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kadre-hints' AND query LIKE $1`,
+      [`%kadre ${schema}%`],
+    );
+
+  test('whoever could not hear for a while is told to look at everything, and hears again', async () => {
+    const schema = freshSchema();
+    const [store, other] = [await openPostgresStore(server.url(schema)), await openPostgresStore(server.url(schema))];
+    const heard: string[] = [];
+    store.subscribe('submissions', (key) => heard.push(key));
+    await listeners(schema);
+    await eventually(() => heard.includes('') || undefined);
+    await other.submitRun(submission('u1'));
+    await eventually(() => heard.includes('u1') || undefined);
+    await Promise.all([store.close(), other.close()]);
+  });
+
+  test('thousands at once all arrive, each once', async () => {
+    const schema = freshSchema();
+    const [store, other] = [await openPostgresStore(server.url(schema)), await openPostgresStore(server.url(schema))];
+    await store.submitRun(submission('u1'));
+    const heard: string[] = [];
+    other.subscribe('jobs', (key) => heard.push(key));
+    const jobs = Array.from({ length: 3000 }, (_, index) => job('u1', `a-step-with-a-long-name-${index}`));
+    await store.append('u1', 0, [event('A')], { jobs });
+    await eventually(() => heard.length >= jobs.length || undefined);
+    expect(heard).toEqual(jobs.map(({ key }) => key));
+    await Promise.all([store.close(), other.close()]);
+  });
+
+  test('of a key that is too long for a message, others hear that they must look', async () => {
+    const schema = freshSchema();
+    const [store, other] = [await openPostgresStore(server.url(schema)), await openPostgresStore(server.url(schema))];
+    const heard: string[] = [];
+    other.subscribe('events', (key) => heard.push(key));
+    await store.publishEvent({ id: 'e', namespace: 'team', name: 'é'.repeat(9000), payload: 1, at: 1 });
+    expect(await eventually(() => heard[0])).toBe('');
+    await Promise.all([store.close(), other.close()]);
+  });
+
+  test('stores in other schemas of the database hear nothing', async () => {
+    const [schema, elsewhere] = [freshSchema(), freshSchema()];
+    const [store, other] = [await openPostgresStore(server.url(schema)), await openPostgresStore(server.url(schema))];
+    const stranger = await openPostgresStore(server.url(elsewhere));
+    const heard: string[] = [];
+    other.subscribe('submissions', (key) => heard.push(key));
+    await stranger.submitRun(submission('strange'));
+    await store.submitRun(submission('known'));
+    await eventually(() => heard[0]);
+    expect(heard).toEqual(['known']);
+    await Promise.all([store, other, stranger].map((one) => one.close()));
+  });
+});
+
+describe('many at once', () => {
+  test('stores that are opened together over nothing make one schema', async () => {
+    const url = server.url(freshSchema());
+    const stores = await Promise.all(Array.from({ length: 6 }, () => openPostgresStore(url)));
+    const answers = await Promise.all(stores.map((store) => store.submitRun(submission('u1'))));
+    expect(answers.filter(Boolean)).toHaveLength(1);
+    await Promise.all(stores.map((store) => store.close()));
+  });
+
+  test('engines share the runs: each has one owner, and all are claimed', async () => {
+    const url = server.url(freshSchema());
+    const store = await openPostgresStore(url);
+    const uids = Array.from({ length: 100 }, (_, index) => `u${index}`);
+    await Promise.all(uids.map((uid) => store.submitRun(submission(uid))));
+    const stores = [store, ...(await Promise.all(Array.from({ length: 3 }, () => openPostgresStore(url))))];
+    const claims = stores.map(async (store) => {
+      const epoch = await store.joinEngines(600_000);
+      const claimed: string[] = [];
+      for (let batch = ['']; batch.length > 0; claimed.push(...batch)) batch = await store.claimRuns(epoch, 7);
+      await Promise.all(claimed.map((uid) => store.append(uid, 0, [event('A')], { epoch })));
+      return claimed;
+    });
+    // A run whose row is locked just then is left to the next claim.
+    const late = stores.map(async (store) => store.claimRuns(await store.joinEngines(600_000), 100));
+    const all = [...(await Promise.all(claims)).flat(), ...(await Promise.all(late)).flat()];
+    expect(all.toSorted()).toEqual(uids.toSorted());
+    await Promise.all(stores.map((store) => store.close()));
+  });
+
+  test('more calls than connections take turns', async () => {
+    const store = await openPostgresStore({ url: server.url(freshSchema()), connections: 2 });
+    const uids = Array.from({ length: 300 }, (_, index) => `u${index}`);
+    await Promise.all(uids.map((uid) => store.submitRun(submission(uid))));
+    expect(await store.openRuns()).toHaveLength(300);
+    await store.close();
+  });
+
+  test('engines that write the same runs by mistake do not wait in a circle: one is told', async () => {
+    const url = server.url(freshSchema());
+    const [one, two] = [await openPostgresStore(url), await openPostgresStore(url)];
+    const uids = Array.from({ length: 50 }, (_, index) => `u${index}`);
+    for (const uid of uids) await one.submitRun(submission(uid));
+    const appends = [
+      ...uids.map((uid) => one.append(uid, 0, [event('one')])),
+      ...uids.toReversed().map((uid) => two.append(uid, 0, [event('two')])),
+    ];
+    const refused = (await Promise.allSettled(appends)).filter((one) => one.status === 'rejected');
+    expect(refused).toHaveLength(uids.length);
+    for (const { reason } of refused) expect(reason).toBeInstanceOf(StaleWriteError);
+    await Promise.all([one.close(), two.close()]);
+  });
+
+  test('an append that the server cannot take does not take others with it', async () => {
+    const store = await openPostgresStore(server.url(freshSchema()));
+    for (const uid of ['u1', 'u2']) await store.submitRun(submission(uid));
+    const outcomes = await Promise.allSettled([
+      store.append('u1', 0, [{ ...event('A'), at: 0.5 }]),
+      store.append('u2', 0, [event('B')]),
+    ]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+    await store.close();
+  });
+});
+
+test('a lock that somebody holds for too long gives StoreBusyError, and the call can be made again', async () => {
+  const schema = freshSchema();
+  const store = await openPostgresStore({ url: server.url(schema), statementTimeout: 50 });
+  await store.submitRun(submission('u1'));
+  const blocker = await server.session(schema);
+  await blocker.query("BEGIN; SELECT FROM runs WHERE uid = 'u1' FOR UPDATE");
+  await expect(store.append('u1', 0, [event('A')])).rejects.toThrow(StoreBusyError);
+  await blocker.query('ROLLBACK');
+  await blocker.end();
+  await store.append('u1', 0, [event('A')]);
+  expect(await store.events('u1')).toHaveLength(1);
+  await store.close();
+});
+
+test('an engine that is fenced while its append waits for the row is refused', async () => {
+  const schema = freshSchema();
+  const store = await openPostgresStore(server.url(schema));
+  await store.submitRun(submission('u1'));
+  const [first, second] = [await store.joinEngines(600_000), await store.joinEngines(600_000)];
+  expect(await store.claimRuns(first, 1)).toEqual(['u1']);
+  const blocker = await server.session(schema);
+  await blocker.query('BEGIN');
+  await blocker.query('UPDATE runs SET owner = $1', [second]);
+  const refused = store.append('u1', 0, [event('A')], { epoch: first }).catch((error: unknown) => error);
+  const waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'kadre' AND wait_event_type = 'Lock'";
+  await eventually(async () => (await server.query(waiting)).length > 0 || undefined);
+  await blocker.query('COMMIT');
+  await blocker.end();
+  expect(await refused).toBeInstanceOf(FencedError);
+  expect(await store.events('u1')).toEqual([]);
+  await store.close();
+});
