@@ -99,18 +99,19 @@ export function follow(
   let taken = 0;
   for (const { type, object, old } of changes) {
     const digest = digestOf(object);
-    // Its next turn gets a name of its own only once this one is written down.
-    if (turned.has(digest)) break;
-    taken += 1;
     const change: Seen = { type: seenTypes[type], object, ...(type === 'updated' && { old }) };
     const isMatch = matches(subject, change);
-    const counts = type === 'updated' ? !matching.has(digest) : type === 'deleted' || createdAt(object) >= born;
+    const wasMatch = matching.has(digest);
+    const stays = isMatch && tracks(subject) && type !== 'deleted';
+    // Its next turn gets a name of its own only once this one is written down.
+    if (turned.has(digest) && stays !== wasMatch) break;
+    taken += 1;
+    const counts = type === 'updated' ? !wasMatch : type === 'deleted' || createdAt(object) >= born;
     if (isMatch && counts && watch.changes.includes(change.type)) {
       const key = type === 'updated' ? modifiedKey(subject, object, persisted) : uidOf(object);
       fires.push(fire(subject, change, key));
     }
-    const stays = isMatch && tracks(subject) && type !== 'deleted';
-    if (stays !== matching.has(digest)) turned.add(digest);
+    if (stays !== wasMatch) turned.add(digest);
     if (stays) matching.add(digest);
     else matching.delete(digest);
   }
@@ -196,7 +197,9 @@ const newestVersion = (objects: readonly Readonly<KubeObject>[], least: string):
     return newest === '0' || isNewer(version, newest) ? version : newest;
   }, least);
 
-const inOrder = (objects: readonly KubeObject[]): KubeObject[] =>
-  [...objects].sort((one, other) =>
-    isNewer(one.metadata.resourceVersion ?? '', other.metadata.resourceVersion ?? '') ? 1 : -1,
-  );
+const inOrder = (objects: readonly KubeObject[]): KubeObject[] => [...objects].sort(byVersion);
+
+function byVersion({ metadata: one }: KubeObject, { metadata: other }: KubeObject): number {
+  const [left, right] = [one.resourceVersion ?? '', other.resourceVersion ?? ''];
+  return isNewer(left, right) ? 1 : isNewer(right, left) ? -1 : 0;
+}
