@@ -75,25 +75,36 @@ function apply(state: RunState, event: EngineEvent): void {
   }
 }
 
-type StepEvent = Extract<EngineEvent, { data: { step: string } }>;
+type StepEvent = Exclude<Extract<EngineEvent, { data: { step: string } }>, { type: 'FinallyStarted' }>;
+type UnitEvent = Exclude<StepEvent, { type: 'StepSkipped' | 'StepFannedOut' }>;
 
-function applyToStep(state: RunState, event: Exclude<StepEvent, { type: 'FinallyStarted' }>): void {
-  const { index, round, step } = find(state, event.data.step);
-  if (event.type === 'StepSkipped') return endStep(state, step, 'Skipped', event.at);
-  if (event.type === 'StepFannedOut') return fanOut(state, step, event);
+function applyToStep(state: RunState, event: StepEvent): void {
+  const place = find(state, event.data.step);
+  if (event.type === 'StepSkipped') endStep(state, place.step, 'Skipped', event.at);
+  else if (event.type === 'StepFannedOut') fanOut(state, place.step, event);
+  else applyToUnit(state, place, event);
+}
+
+function applyToUnit(state: RunState, { step, index, round }: ReturnType<typeof find>, event: UnitEvent): void {
+  const { step: id, attempt } = event.data;
   const unit = step.units.get(index);
-  if (unit && unit.round !== round)
-    throw new Error(`the log speaks of ${event.data.step}, which is in round ${unit.round}`);
-  if (event.type === 'StepStarted') return start(state, unit ?? begin(state, step, index, event.at), event);
-  const attempt = state.active.get(event.data.step);
-  if (attempt && attempt.attempt !== event.data.attempt)
-    throw new Error(`the log settles attempt ${event.data.attempt} of ${event.data.step}, which is not at work`);
-  if (event.type === 'StepAccepted' || event.type === 'StepStopping') return remark(state, unit, attempt, event);
-  state.active.delete(event.data.step);
+  const active = state.active.get(id);
+  if (unit && unit.round !== round) throw new Error(`the log speaks of ${id}, which is in round ${unit.round}`);
+  if (event.type === 'StepStarted') {
+    start(state, unit ?? begin(state, step, index, event.at), event);
+    return;
+  }
+  if (active && active.attempt !== attempt)
+    throw new Error(`the log settles attempt ${attempt} of ${id}, which is not at work`);
+  if (event.type === 'StepAccepted' || event.type === 'StepStopping') {
+    remark(state, unit, active, event);
+    return;
+  }
+  state.active.delete(id);
   addUsage(state.usage, event.data.usage);
-  if (event.type === 'StepSucceeded') return succeed(state, unit ?? begin(state, step, index, event.at), event);
-  if (event.type === 'StepFailed') return fail(state, step, unit, index, event);
-  if (unit) cancel(state, unit, event.at);
+  if (event.type === 'StepSucceeded') succeed(state, unit ?? begin(state, step, index, event.at), event);
+  else if (event.type === 'StepFailed') fail(state, unit ?? begin(state, step, index, event.at), event);
+  else if (unit) cancel(state, unit, event.at);
 }
 
 function find(state: RunState, id: string) {
@@ -213,10 +224,14 @@ function succeed(state: RunState, unit: Unit, { at, data }: EventOf<'StepSucceed
   if (unit.fallback && unit.failure) step.failure ??= unit.failure;
   if (data.source?.kind === 'event') state.consumed.add(data.source.id);
   if (data.source?.kind !== 'fork' && isLeaf(unit)) markFresh(unit);
-  if (data.again) return nextRound(state, unit, output);
+  if (data.again) {
+    nextRound(state, unit, output);
+    return;
+  }
   if (!step.fan) {
     dropUnit(state, unit, 'Succeeded');
-    return endStep(state, step, 'Succeeded', at, { output });
+    endStep(state, step, 'Succeeded', at, { output });
+    return;
   }
   step.fan.outputs[unit.index] = output;
   step.fan.succeeded.add(unit.index);
@@ -249,22 +264,23 @@ function nextRound(state: RunState, unit: Unit, output: Json): void {
   else state.ready.add(step);
 }
 
-function fail(
-  state: RunState,
-  step: StepState,
-  known: Unit | undefined,
-  index: number,
-  { at, data }: EventOf<'StepFailed'>,
-): void {
+function fail(state: RunState, unit: Unit, { at, data }: EventOf<'StepFailed'>): void {
+  const { step } = unit;
   const { failure, then, retryAt } = data;
-  const unit = known ?? begin(state, step, index, at);
   unit.failure = failure;
-  if (retryAt !== undefined && step.phase !== 'Failed' && !step.scope.ending) return waitForRetry(state, unit, retryAt);
-  if (then === 'fallback') return fallBack(state, unit);
+  if (retryAt !== undefined && step.phase !== 'Failed' && !step.scope.ending) {
+    waitForRetry(state, unit, retryAt);
+    return;
+  }
+  if (then === 'fallback') {
+    fallBack(state, unit);
+    return;
+  }
   step.failure ??= { reason: failure.reason, message: located(failure.message, data.step) };
   if (!step.fan) {
     dropUnit(state, unit, 'Failed');
-    return endStep(state, step, 'Failed', at, { tolerated: then === 'continue' });
+    endStep(state, step, 'Failed', at, { tolerated: then === 'continue' });
+    return;
   }
   endElement(state, unit, { phase: 'Failed', at, failure });
   if (then !== 'continue') {

@@ -3,7 +3,6 @@
 //   name            a step                        group.name     a step inside a group, a race or a called workflow
 //   name[2]         an element of its forEach     name#3         its third round
 //   group~2.name    in the second attempt of the group          name.fallback.other   in its place
-import type { Unit } from './state.ts';
 
 /** The unit of a step without forEach. */
 export const SOLE = -1;
@@ -34,11 +33,11 @@ export function placeOf(id: string): UnitPlace {
 }
 
 /** What the ids of the steps inside begin with. */
-export function insideOf({ id, attempt }: Unit): string {
+export function insideOf({ id, attempt }: { id: string; attempt: number }): string {
   return attempt > 1 ? `${id}~${attempt}.` : `${id}.`;
 }
 
-export function fallbackOf({ step, index }: Unit): string {
+export function fallbackOf({ step, index }: { step: { id: string }; index: number }): string {
   return `${elementId(step.id, index)}.fallback.`;
 }
 

@@ -1,28 +1,27 @@
 // Steps that can go on. They queue in lanes, so that those which wait for the same busy agent are not all asked about
 // each time something else can go on.
 import type { PlannedStep } from './plan.ts';
-import type { StepState } from './state.ts';
 
 /** Steps in this lane need nobody's permission. */
-export const FREE = '';
+const FREE = '';
 
-export class Ready {
-  readonly #lanes = new Map<string, Set<StepState>>();
+export class Ready<Step extends { plan: PlannedStep }> {
+  readonly #lanes = new Map<string, Set<Step>>();
 
-  add(step: StepState): void {
+  add(step: Step): void {
     const lane = laneOf(step.plan);
     const steps = this.#lanes.get(lane);
     if (steps) steps.add(step);
     else this.#lanes.set(lane, new Set([step]));
   }
 
-  delete(step: StepState): void {
+  delete(step: Step): void {
     const lane = laneOf(step.plan);
     const steps = this.#lanes.get(lane);
     if (steps?.delete(step) && steps.size === 0) this.#lanes.delete(lane);
   }
 
-  get lanes(): Iterable<ReadonlySet<StepState>> {
+  get lanes(): Iterable<ReadonlySet<Step>> {
     return this.#lanes.values();
   }
 

@@ -1,4 +1,5 @@
 // What expressions see from where they stand: the names of elements and rounds around them, and the steps that are over.
+import type { Failure } from '@kadre/crds';
 import { ExpressionError } from './expression/errors.ts';
 import type { StepField, Values } from './expression/node.ts';
 import { TemplateError } from './expression/template.ts';
@@ -31,7 +32,10 @@ export function afterWork(unit: Unit): Place {
 export function valuesAt(state: RunState, place: Place): Values {
   return {
     variable: (name) => place.extra?.[name] ?? variable(state, place, name),
-    step: (name, field) => fieldOf(stepNamed(place.scope, name), field),
+    step: (name, field) => {
+      const step = stepNamed(place.scope, name);
+      return fieldOf(step, field, field === 'failure' ? failureAround(step, place.unit) : undefined);
+    },
   };
 }
 
@@ -71,7 +75,13 @@ function around({ kind, frame, unit }: Scope): Scope | undefined {
   return kind === 'finally' ? frame.main : unit?.step.scope;
 }
 
-function fieldOf({ output, failure, phase, winner }: StepState, field: StepField): Json {
+/** In a fallback: why the step failed that it is to mend. */
+function failureAround(step: StepState, unit: Unit | undefined): Failure | undefined {
+  for (let around = unit; around; around = around.step.scope.unit) if (around.step === step) return around.failure;
+  return step.failure;
+}
+
+function fieldOf({ output, phase, winner }: StepState, field: StepField, failure?: Failure): Json {
   if (field === 'output') return output;
   if (field === 'phase') return phase;
   if (field === 'winner') return winner ?? null;

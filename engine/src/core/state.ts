@@ -62,7 +62,7 @@ export interface RunState extends RunSetup {
   /** Those of them that were told to stop since the driver last looked. */
   stops: Attempt[];
   /** Steps that can go on, unless they must wait for their turn. */
-  ready: Ready;
+  ready: Ready<StepState>;
   /** Scopes in which nothing is left to do. */
   ended: Set<Scope>;
   /** Steps with units at work. */

@@ -184,6 +184,11 @@ describe('a failure', () => {
     expect(simulation.recorded('StepStarted')).toEqual(['bad', 'bad', 'bad.fallback.b', 'bad.fallback.c', 'next']);
   });
 
+  test('can be asked for in the fallback that is to mend it', () => {
+    const step = ask('bad', { onError: { fallback: [{ name: 'why', value: '$(steps.bad.failure.reason)' }] } });
+    expect(result(play([step], {}, { behave: flaky }))).toBe('ModelFailed');
+  });
+
   test('of the fallback is final', () => {
     const step = ask('bad', { onError: { fallback: [ask('b')] } });
     const simulation = play([step], {}, { behave: (id) => fail('ModelFailed', id) });

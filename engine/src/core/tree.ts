@@ -52,7 +52,7 @@ export function note(state: RunState, status: ReturnType<typeof statusOf>): void
 }
 
 /** The scope is over once its steps are, or once nothing of it is at work in one that ends early. */
-export function lookWhetherOver(state: RunState, scope: Scope): void {
+function lookWhetherOver(state: RunState, scope: Scope): void {
   if (scope.ending ? scope.live === 0 : scope.left === 0) state.ended.add(scope);
 }
 

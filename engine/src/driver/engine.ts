@@ -113,7 +113,7 @@ class Intake {
     let renewedAt = clock.now();
     while (!signal.aborted) {
       await pause(clock, limits.seat / 3, signal);
-      if (signal.aborted || !this.#seat) return;
+      if (!this.#seat) return;
       try {
         const { epoch } = this.#seat;
         if (await store.renewEngine(epoch, limits.seat)) {

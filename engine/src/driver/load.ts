@@ -38,7 +38,7 @@ async function loadReuse(store: LogSource, { run, ...wish }: Fork): Promise<Reus
 }
 
 /** Everything a run is made from; what is wrong with it becomes its rejection. */
-export function setupOf(submission: RunSubmission, reuse?: Reuse): RunSetup {
+function setupOf(submission: RunSubmission, reuse?: Reuse): RunSetup {
   const { uid, namespace, name, requestedBy } = submission;
   const input = (submission.input ?? null) as Json;
   const head = { run: { uid, namespace, name }, input, ...(requestedBy !== undefined && { requestedBy }) };

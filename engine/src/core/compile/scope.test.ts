@@ -131,10 +131,10 @@ describe('an expression does not see', () => {
       /b is in the fallback of a: refer to steps.a.output/,
     ],
     [
-      'the step itself, in its fallback',
-      { steps: [value('a', '1', { onError: { fallback: [value('b', '$(steps.a.output)')] } })] },
+      'what the step itself has made, in its fallback: there is nothing',
+      { steps: [value('a', '1', { onError: { fallback: [value('b', '$(steps.a.output.x)')] } })] },
       'steps[0].onError.fallback[0].value',
-      /a has failed when its fallback starts/,
+      /null/,
     ],
     [
       'the steps inside the one that failed, in its fallback',

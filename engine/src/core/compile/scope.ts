@@ -30,6 +30,7 @@ function view(site: Site, from: Position): StepView {
   for (const position of upwards(from)) {
     if (position.list !== site.list) continue;
     if (isOver(site, position)) return { output: outputAt(site, position), ...racersOf(site) };
+    if (isMended(site, position, from)) return { output: nullType };
     return { missing: whyNotYet(site, position, from) };
   }
   return { missing: whyHidden(site, from) };
@@ -45,14 +46,19 @@ function outputAt({ output, list }: Site, { uncertain }: Position): Type {
   return uncertain ? nullable(output) : output;
 }
 
+/** In its fallback a step has failed: why can be asked, and there is nothing else of it. */
+function isMended(site: Site, position: Position, from: Position): boolean {
+  return (
+    position.list.sites[position.index] === site && position !== from && innermostIn(position, from).kind === 'fallback'
+  );
+}
+
 /** Of a step of the same list, or of one around it. */
 function whyNotYet({ step, list, index }: Site, position: Position, from: Position): string {
   const { name } = step;
   const own = position.list.sites[position.index]?.step.name ?? '';
   if (name === own) {
     if (position === from) return `step ${own} cannot use its own output`;
-    const { kind } = innermostIn(position, from);
-    if (kind === 'fallback') return `${own} has failed when its fallback starts: there is nothing of it yet`;
     return `${own} is around this step and not over yet; with repeat, previous is its output of the round before`;
   }
   if (isBefore(list.order, index, position.index))
