@@ -10,13 +10,15 @@ export function createElector(config: Config, logger: Logger, registry: Registry
   const { client, metrics } = connection;
   let elector: LeaderElector | undefined;
   return {
+    // After a loss it may be called again.
     run: ({ held, lost }) => {
       elector = new LeaderElector({
         client,
         namespace: config.systemNamespace,
         name: 'kadre',
         // The pod's name, and nothing random: a container that was killed and started again is the same candidate, and
-        // goes on with the lease that it still holds. The lock on the store sees to it that the killed one is gone.
+        // goes on with the lease that it still holds. The killed one is gone: a pod's container is started again after it
+        // ended, and a store in a file has a lock besides.
         identity: config.identity,
         onRenewed: held,
         onLost: lost,

@@ -4,9 +4,16 @@ import { isMainThread } from 'node:worker_threads';
 import { Command } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { addLaptopCommands } from './laptop/commands.ts';
+import type { CommandName } from './shifts.ts';
 
 const entry = new URL(import.meta.url);
 const WRONG_USAGE = 2;
+const controlPlaneCommands: Record<CommandName, string> = {
+  all: 'Run every role of the control plane in this process.',
+  operator: 'Run the operator alone, which needs a store in PostgreSQL: manifests become objects, Runs become work.',
+  engine: 'Run an engine alone, which needs a store in PostgreSQL: it carries out runs.',
+  gateway: 'Run the gateway alone, which needs a store in PostgreSQL: agents reach their models through it.',
+};
 
 /** What a command needs is loaded when it is given: looking at a run must not wait for a Kubernetes client. */
 function commandLine(): Command {
@@ -15,10 +22,12 @@ function commandLine(): Command {
     .version(packageJson.version)
     .showHelpAfterError('Add --help to see what there is.')
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : WRONG_USAGE));
-  program
-    .command('all')
-    .description('Run every role of the control plane in this process, with the embedded store.')
-    .action(async () => (await import('./all.ts')).all(entry));
+  for (const [name, description] of Object.entries(controlPlaneCommands)) {
+    program
+      .command(name)
+      .description(description)
+      .action(async () => (await import('./control-plane.ts')).runControlPlane(name as CommandName, entry));
+  }
   addLaptopCommands(program);
   return program;
 }
@@ -38,5 +47,6 @@ if (isMainThread) {
     gateway: async () => (await import('./roles/gateway.ts')).startGateway,
     engine: async () => (await import('./roles/engine.ts')).startEngine,
     operator: async () => (await import('./roles/operator.ts')).startOperator,
+    janitor: async () => (await import('./roles/janitor.ts')).startJanitor,
   });
 }

@@ -2,8 +2,7 @@
 import type { MetricObject } from 'prom-client';
 import type { Config } from './config.ts';
 
-export const roleNames = ['gateway', 'engine', 'operator'] as const;
-export type RoleName = (typeof roleNames)[number];
+export type RoleName = 'gateway' | 'engine' | 'operator' | 'janitor';
 
 /** `workerData` of a role's thread. */
 export interface RoleData {

@@ -2,6 +2,7 @@
 // them the lease.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { StoreBusyError, StoreFullError, StoreUnusableError } from '@kadre/store';
 import { pino, type Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { FromRole, RoleData, RoleName, RunningRole, ToRole } from './role-protocol.ts';
@@ -30,13 +31,22 @@ export async function runRole(starters: Record<RoleName, () => Promise<StartRole
 
   const heartbeat = beat(send);
   const start = await starters[role]();
-  const running = await start({ ...data, logger, registry });
+  const running = await start({ ...data, logger, registry }).catch((error: unknown) => giveUp(error, send));
   send({ type: 'ready' });
   await stopRequested(port, registry, send);
   await running.stop();
   clearInterval(heartbeat);
   send({ type: 'stopped' });
   port.close();
+}
+
+/** What the store complains about says how to mend it; a stack trace would only hide that. */
+function giveUp(error: unknown, send: (message: FromRole) => void): never {
+  if (!(error instanceof StoreUnusableError || error instanceof StoreBusyError || error instanceof StoreFullError)) {
+    throw error;
+  }
+  send({ type: 'failed', message: error.message });
+  process.exit(1);
 }
 
 function beat(send: (message: FromRole) => void): NodeJS.Timeout {

@@ -1,4 +1,4 @@
-// `kadre all`: every role of the control plane in one process with the embedded store.
+// A process of the control plane: `kadre all`, or one role.
 //
 // The main thread does nothing that takes long: it holds the lock on the store and the lease, starts the roles in threads
 // of their own, and answers for their health. Whatever goes wrong beyond mending ends the process; the kubelet starts a
@@ -10,11 +10,15 @@ import { closeFence, createFence, extendFence } from './fence.ts';
 import { serveHealth } from './health.ts';
 import { startRoleThread, type RoleHandle } from './role-handle.ts';
 import type { RoleName } from './role-protocol.ts';
+import type { Shifts } from './shifts.ts';
 
-/** Long enough for a step that is being dispatched to be recorded; within the 30 s that Kubernetes gives a pod. */
-const STOP_DEADLINE_MS = 10_000;
+/** Long enough for a step that is being dispatched to be recorded; three times this is within the 30 s of a pod. */
+const STOP_DEADLINE_MS = 5_000;
 
-/** Takes part in the election of the one replica that acts. */
+/** First who takes in work, then who does it, then who serves it. */
+const stopTurn: Record<RoleName, number> = { operator: 0, janitor: 0, engine: 1, gateway: 2 };
+
+/** Takes part in the election of the one replica that leads. */
 export interface Elector {
   /** Calls back each time the lease is won or renewed, with the time for which it certainly holds, in milliseconds. */
   run(events: { held: (ms: number) => void; lost: (why: string) => void }): void;
@@ -24,6 +28,7 @@ export interface Elector {
 
 export interface SupervisorParts {
   config: Config;
+  shifts: Shifts;
   /** The program's own file, which a role's thread runs again. */
   entry: URL;
   logger: Logger;
@@ -35,10 +40,11 @@ export interface SupervisorParts {
 
 /** Resolves when SIGTERM or SIGINT has been obeyed. */
 export async function supervise(parts: SupervisorParts): Promise<void> {
-  const { config, logger } = parts;
+  const { config, shifts, logger } = parts;
   const fence = createFence();
   const registry = new Registry();
-  const roles: RoleHandle[] = [];
+  let roles: RoleHandle[] = [];
+  let started = false;
   let leading = false;
   let stopping = false;
 
@@ -53,32 +59,48 @@ export async function supervise(parts: SupervisorParts): Promise<void> {
 
   await serveHealth(config.healthPort, {
     roles: () => roles,
-    ready: () => !stopping && roles.length > 0 && roles.every((role) => role.ready()),
+    // A replica that waits for the lease does all that it should.
+    ready: () => started && !stopping && roles.every((role) => role.ready()),
     registry,
   });
   const unlockStore = parts.lockStore();
-  // The gateway serves whoever asks, leader or not; engine and operator act alone.
-  start('gateway');
-  const elector = parts.elector(registry);
-  elector.run({
-    held: (ms) => {
-      extendFence(fence, ms);
-      if (leading || stopping) return;
-      leading = true;
-      logger.info('This replica leads.');
-      start('engine');
-      start('operator');
-    },
-    lost: (why) => fail(`The lease is lost: ${why}`),
-  });
+  shifts.always.forEach(start);
+  const elector = shifts.leading.length > 0 ? parts.elector(registry) : undefined;
+  const stand = () =>
+    elector?.run({
+      held: (ms) => {
+        extendFence(fence, ms);
+        if (leading || stopping) return;
+        leading = true;
+        logger.info('This replica leads.');
+        shifts.leading.forEach(start);
+      },
+      lost: (why) => {
+        if (shifts.goesOn) void stepDown(why);
+        else fail(`The lease is lost: ${why}`);
+      },
+    });
+  const stepDown = async (why: string) => {
+    closeFence(fence);
+    logger.warn(`The lease is lost: ${why}. This replica goes on without leading.`);
+    const former = roles.filter(({ name }) => shifts.leading.includes(name));
+    roles = roles.filter((role) => !former.includes(role));
+    await Promise.all(former.map((role) => role.stop(STOP_DEADLINE_MS)));
+    leading = false;
+    if (!stopping) stand();
+  };
+  stand();
+  started = true;
 
   const signal = await stopSignal();
   stopping = true;
   logger.info({ signal }, 'Stopping.');
-  // First who takes in work, then who does it, then who serves it.
-  for (const role of [...roles].reverse()) await role.stop(STOP_DEADLINE_MS / 2);
+  for (const turn of new Set(Object.values(stopTurn))) {
+    const members = roles.filter(({ name }) => stopTurn[name] === turn);
+    await Promise.all(members.map((role) => role.stop(STOP_DEADLINE_MS)));
+  }
   closeFence(fence);
-  await elector.release();
+  await elector?.release();
   unlockStore();
   logger.info('Stopped.');
   parts.exit(0);

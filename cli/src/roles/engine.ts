@@ -3,7 +3,7 @@ import type { StartRole } from '../role-thread.ts';
 import { openSurroundings } from './surroundings.ts';
 
 export const startEngine: StartRole = async (context) => {
-  const { store, sources, close } = openSurroundings(context);
+  const { store, sources, close } = await openSurroundings(context);
   // Before the agents are known, each of them would seem not to be there.
   await sources.start();
   const stopping = new AbortController();

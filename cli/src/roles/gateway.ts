@@ -4,7 +4,7 @@ import { openSurroundings } from './surroundings.ts';
 
 export const startGateway: StartRole = async (context) => {
   const { config, logger, registry } = context;
-  const { store, sources, close } = openSurroundings(context);
+  const { store, sources, close } = await openSurroundings(context);
   const gateway = createGateway({ ...sources, store, logger, registry, ready: () => sources.ready() });
   await sources.start();
   const listen = (host: string) => gateway.listen({ host, port: config.gatewayPort });

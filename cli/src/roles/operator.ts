@@ -1,11 +1,11 @@
 import { validateWorkflow } from '@kadre/engine';
 import { connect, createOperator } from '@kadre/operator';
-import { openSqliteStore } from '@kadre/store';
+import { openControlPlaneStore } from '../control-plane-store.ts';
 import { mayWrite } from '../fence.ts';
 import type { StartRole } from '../role-thread.ts';
 
 export const startOperator: StartRole = async ({ config, fence, logger, registry }) => {
-  const store = openSqliteStore(config.storePath);
+  const { store } = await openControlPlaneStore(config.store);
   const connection = connect({ registry });
   const { client, metrics } = connection;
   const { runtimeImage, gatewayUrl, systemNamespace, clusterDomain } = config;

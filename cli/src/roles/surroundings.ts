@@ -1,6 +1,7 @@
 // What engine and gateway both live in: the store, and what they ask Kubernetes.
 import { connect, createKubeSources, type KubeSources } from '@kadre/operator';
-import { openSqliteStore, type Store } from '@kadre/store';
+import type { Store } from '@kadre/store';
+import { openControlPlaneStore } from '../control-plane-store.ts';
 import type { RoleContext } from '../role-thread.ts';
 
 export interface Surroundings {
@@ -9,8 +10,8 @@ export interface Surroundings {
   close: () => Promise<void>;
 }
 
-export function openSurroundings({ config, logger, registry }: RoleContext): Surroundings {
-  const store = openSqliteStore(config.storePath);
+export async function openSurroundings({ config, logger, registry }: RoleContext): Promise<Surroundings> {
+  const { store } = await openControlPlaneStore(config.store);
   const connection = connect({ registry });
   const { client, metrics } = connection;
   const { identity: instance, clusterDomain } = config;
