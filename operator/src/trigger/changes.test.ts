@@ -211,7 +211,7 @@ const acts = fc.array(
     fc.record({ act: fc.constantFrom('create', 'remove', 'turn', 'turn', 'touch'), object }),
     fc.record({ act: fc.constant('reconcile'), dies: fc.constantFrom('never', 'never', 'before', 'within', 'after') }),
     fc.record({ act: fc.constant('restart') }),
-  ) as fc.Arbitrary<Act>,
+  ),
   { maxLength: 60, size: 'max' },
 );
 
@@ -285,10 +285,16 @@ class World {
         : firstLook({ ...subject, now }, objects, START);
     const fires = dies === 'before' ? [] : dies === 'within' ? batch.fires.slice(0, 1) : batch.fires;
     for (const { cause } of fires) this.started.add(cause.key);
-    if (dies === 'before' || dies === 'within') return this.restart();
+    if (dies === 'before' || dies === 'within') {
+      this.restart();
+      return;
+    }
     this.status = writtenProgress(batch.progress, 1);
     // What a write has brought about is not always heard of.
-    if (dies === 'after') return this.restart();
+    if (dies === 'after') {
+      this.restart();
+      return;
+    }
     this.progress = batch.progress;
     this.pending?.splice(0, batch.taken);
   }

@@ -13,9 +13,9 @@ function times(cron: string, timeZone = 'UTC'): Times {
   return found;
 }
 
-function following({ next }: Times, from: string, count: number): (string | undefined)[] {
+function following(schedule: Times, from: string, count: number): (string | undefined)[] {
   const found: number[] = [at(from)];
-  for (let i = 0; i < count; i++) found.push(next(found[i] ?? 0) ?? 0);
+  for (let i = 0; i < count; i++) found.push(schedule.next(found[i] ?? 0) ?? 0);
   return found.slice(1).map(shown);
 }
 
