@@ -13,7 +13,7 @@ import { describeRuns } from './contract/runs.ts';
 import { describeUsage } from './contract/usage.ts';
 import { describeValues } from './contract/values.ts';
 
-export { publication, submission, type StoreUnderTest } from './contract/fixtures.ts';
+export { submission, type StoreUnderTest } from './contract/fixtures.ts';
 
 export function describeStore(name: string, open: () => Promise<StoreUnderTest>): void {
   describe(name, () => {

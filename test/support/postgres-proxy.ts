@@ -2,8 +2,11 @@
 // https://www.postgresql.org/docs/current/protocol-message-formats.html
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** before: the server never hears of the request. after: it has carried it out, and its answer is lost. */
-export type Fate = 'pass' | 'before' | 'after';
+/**
+ * before: the server never hears of the request. after: it has carried it out, and its answer is lost. silence: neither
+ * hears anything any more, and the connection stays.
+ */
+export type Fate = 'pass' | 'before' | 'after' | 'silence';
 
 export interface PostgresProxy {
   readonly port: number;
@@ -57,6 +60,10 @@ function relay(client: Socket, upstream: Socket, cut: () => void, judge: (text: 
     const fate = judge(whole.toString('latin1'));
     if (fate === 'before') {
       cut();
+      return;
+    }
+    if (fate === 'silence') {
+      client.pause();
       return;
     }
     doomed ||= fate === 'after';

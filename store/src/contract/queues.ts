@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { UnknownRunError } from '../errors.ts';
-import { StaleWriteError, type QueueEntry } from '../store.ts';
+import { StaleWriteError, type QueueEntry, type QueuePlace } from '../store.ts';
 import { event, submission, type StoreUnderTest } from './fixtures.ts';
 
 export function describeQueues(it: () => StoreUnderTest): void {
@@ -113,6 +114,36 @@ export function describeQueues(it: () => StoreUnderTest): void {
     expect((await enter('b')).admitted).toBe(false);
   });
 
+  test('whatever happens, places are given as a list on paper would give them', async () => {
+    const step = fc.record({
+      run: fc.integer({ min: 0, max: 7 }),
+      limit: fc.integer({ min: 1, max: 3 }),
+      priority: fc.integer({ min: 0, max: 2 }),
+      action: fc.constantFrom('enter', 'enter', 'try', 'close'),
+    });
+    let rounds = 0;
+    const play = fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+      const round = ++rounds;
+      const paper = new Paper();
+      const over = new Set<string>();
+      for (let run = 0; run < 8; run++) await it().store.submitRun(submission(`${round}-${run}`));
+      for (const { run, limit, priority, action } of steps) {
+        const uid = `${round}-${run}`;
+        if (over.has(uid)) continue;
+        const entry = { run: uid, queue: `q${round}`, limit, priority };
+        if (action === 'close') {
+          over.add(uid);
+          await close(uid);
+          paper.leave(uid);
+        } else {
+          const orLeave = action === 'try';
+          expect(await it().store.enterQueue({ ...entry, orLeave })).toEqual(paper.enter({ ...entry, orLeave }));
+        }
+      }
+    });
+    await fc.assert(play, { numRuns: 30 });
+  });
+
   test('of many who come at once, through two openings, no more are admitted than fit', async () => {
     const second = await it().second();
     const entries = uids.map((run, index) =>
@@ -135,4 +166,39 @@ export function describeQueues(it: () => StoreUnderTest): void {
     expect(places.map(({ admitted }) => admitted)).toEqual(more.map((_, index) => index < uids.length));
     await second.close();
   });
+}
+
+/** What a queue is, in the fewest words. */
+class Paper {
+  #entries: (QueueEntry & { admitted: boolean })[] = [];
+
+  enter(entry: QueueEntry): QueuePlace {
+    const { run, orLeave } = entry;
+    if (!this.#entries.some((known) => known.run === run)) {
+      this.#entries.push({ ...entry, admitted: false });
+      this.#admit();
+    }
+    const order = [...this.#entries.filter(({ admitted }) => admitted), ...this.#waiting()];
+    const own = order.findIndex((known) => known.run === run);
+    const admitted = order[own]?.admitted === true;
+    const ahead = order.filter((other, index) => index !== own && (other.admitted || index < own));
+    if (!admitted && orLeave) this.leave(run);
+    return { admitted, ahead: ahead.map((other) => other.run) };
+  }
+
+  leave(run: string): void {
+    this.#entries = this.#entries.filter((entry) => entry.run !== run);
+    this.#admit();
+  }
+
+  #waiting() {
+    return this.#entries.filter(({ admitted }) => !admitted).sort((a, b) => b.priority - a.priority);
+  }
+
+  #admit(): void {
+    for (const first of this.#waiting()) {
+      if (this.#entries.filter(({ admitted }) => admitted).length >= first.limit) return;
+      first.admitted = true;
+    }
+  }
 }

@@ -24,8 +24,7 @@ type Attempt<T> = { done: T } | { error: unknown; sent: boolean };
 
 const FIRST_PAUSE = 20;
 const LONGEST_PAUSE = 1000;
-/** Milliseconds for the way to the server and back, beyond what it may work. */
-const GRACE = 10_000;
+const CONNECT_TIMEOUT = 10_000;
 const INT8 = 20;
 const READS = false;
 const WRITES = true;
@@ -129,9 +128,9 @@ function poolConfig({ driver, schema, statementTimeout }: Settings): PoolConfig 
     ...driver,
     application_name: 'kadre',
     keepAlive: true,
-    connectionTimeoutMillis: GRACE,
+    connectionTimeoutMillis: CONNECT_TIMEOUT,
     // A server that vanished without a word is noticed by its silence.
-    query_timeout: statementTimeout + GRACE,
+    query_timeout: 1.5 * statementTimeout,
     idleTimeoutMillis: 60_000,
     allowExitOnIdle: true,
     types: { getTypeParser: parserOf },

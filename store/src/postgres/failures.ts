@@ -73,6 +73,7 @@ const MEANINGS: Record<string, (about: About, said: string) => Error> = {
     ),
   '3F000': damaged,
   '42P01': damaged,
+  '42703': damaged,
   '42883': damaged,
   XX001: damaged,
   XX002: damaged,

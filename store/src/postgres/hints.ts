@@ -1,6 +1,6 @@
 // Hints travel by NOTIFY on a connection of their own: after the commit and not in it, because a commit with a
 // notification holds a lock that puts all others behind it. Those of one moment share a message.
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { Client, escapeIdentifier } from 'pg';
 import { Listeners, type Hint } from '../listeners.ts';
 import type { Topic } from '../store.ts';
@@ -31,7 +31,8 @@ export class Hints {
 
   constructor(settings: Settings) {
     this.#settings = settings;
-    this.#channel = `kadre ${settings.schema}`.slice(0, 63);
+    // A channel is the database's, and its name must be short.
+    this.#channel = `kadre_${createHash('sha256').update(settings.schema).digest('hex').slice(0, 32)}`;
   }
 
   /** Resolves once changes are heard, or the first attempt failed. Others follow for as long as it takes. */

@@ -1,6 +1,13 @@
 // PostgreSQL and the way to it fail in every way that they can, and nothing is lost or done twice.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { FencedError, openPostgresStore, StaleWriteError, StoreBusyError, type Store } from '@kadre/store';
+import {
+  FencedError,
+  openPostgresStore,
+  StoreBusyError,
+  StoreInterruptedError,
+  type PostgresStoreOptions,
+  type Store,
+} from '@kadre/store';
 import { approval, event, eventually, job, projection, submission } from '../../../store/src/contract/fixtures.ts';
 import { startProxy, type Fate, type PostgresProxy } from '../../support/postgres-proxy.ts';
 import { startPostgres, type PostgresServer } from '../../support/postgres.ts';
@@ -17,8 +24,8 @@ afterAll(async () => {
   await server.remove();
 });
 const freshSchema = (): string => `s${++schemas}`;
-const throughProxy = (schema: string): Promise<Store> =>
-  openPostgresStore(server.url(schema).replace(`:${server.port}/`, `:${proxy.port}/`));
+const throughProxy = (schema: string, options: Partial<PostgresStoreOptions> = {}): Promise<Store> =>
+  openPostgresStore({ url: server.url(schema).replace(`:${server.port}/`, `:${proxy.port}/`), ...options });
 
 /** Each kind of write once, with all that it answers. */
 async function scenario(store: Store): Promise<unknown[]> {
@@ -107,6 +114,51 @@ test('a connection that breaks before or after any write changes neither what is
       expect({ nth, fate, said, left }).toEqual({ nth, fate, said: golden.said, left: golden.left });
     }
   }
+});
+
+describe('an answer that never came', () => {
+  const judgeFirst = (fate: Fate, sql: string): void => {
+    let times = 0;
+    proxy.judge = (text) => (text.includes(sql) && ++times === 1 ? fate : 'pass');
+  };
+  const impatient = async (): Promise<Store> => {
+    const store = await throughProxy(freshSchema(), { patience: 0 });
+    await store.submitRun(submission('u1'));
+    return store;
+  };
+
+  test.each([
+    ['before', []],
+    ['after', ['A']],
+  ] as const)(
+    '(cut off %s) is owned up to when there is no time to ask again, and the log tells',
+    async (fate, types) => {
+      const store = await impatient();
+      judgeFirst(fate, 'FROM append(');
+      await expect(store.append('u1', 0, [event('A')])).rejects.toThrow(StoreInterruptedError);
+      expect((await store.events('u1')).map(({ type }) => type)).toEqual(types);
+      await store.close();
+    },
+  );
+
+  test('to a claim leaves no run behind: the next one names it', async () => {
+    const store = await impatient();
+    const epoch = await store.joinEngines(600_000);
+    judgeFirst('after', 'claim_runs(');
+    await expect(store.claimRuns(epoch, 1)).rejects.toThrow(StoreInterruptedError);
+    expect(await store.claimRuns(epoch, 1)).toEqual(['u1']);
+    expect(await store.claimRuns(epoch, 1)).toEqual([]);
+    await store.close();
+  });
+
+  test('from a server that fell silent is not waited for without end', async () => {
+    const store = await throughProxy(freshSchema(), { statementTimeout: 300 });
+    await store.submitRun(submission('u1'));
+    judgeFirst('silence', 'FROM append(');
+    await store.append('u1', 0, [event('A')]);
+    expect(await store.events('u1')).toHaveLength(1);
+    await store.close();
+  });
 });
 
 describe('a backend that is killed in the middle of an append', () => {
@@ -200,126 +252,6 @@ describe('a database that is restarted under load', () => {
     expect(await written).toBe(true);
     expect(await impatient.submitRun(submission('u3'))).toBe(true);
     await Promise.all([patient.close(), impatient.close()]);
-  });
-});
-
-describe('hints', () => {
-  const listeners = (schema: string) =>
-    server.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kadre-hints' AND query LIKE $1`,
-      [`%kadre ${schema}%`],
-    );
-
-  test('whoever could not hear for a while is told to look at everything, and hears again', async () => {
-    const schema = freshSchema();
-    const [store, other] = [await openPostgresStore(server.url(schema)), await openPostgresStore(server.url(schema))];
-    const heard: string[] = [];
-    store.subscribe('submissions', (key) => heard.push(key));
-    await listeners(schema);
-    await eventually(() => heard.includes('') || undefined);
-    await other.submitRun(submission('u1'));
-    await eventually(() => heard.includes('u1') || undefined);
-    await Promise.all([store.close(), other.close()]);
-  });
-
-  test('thousands at once all arrive, each once', async () => {
-    const schema = freshSchema();
-    const [store, other] = [await openPostgresStore(server.url(schema)), await openPostgresStore(server.url(schema))];
-    await store.submitRun(submission('u1'));
-    const heard: string[] = [];
-    other.subscribe('jobs', (key) => heard.push(key));
-    const jobs = Array.from({ length: 3000 }, (_, index) => job('u1', `a-step-with-a-long-name-${index}`));
-    await store.append('u1', 0, [event('A')], { jobs });
-    await eventually(() => heard.length >= jobs.length || undefined);
-    expect(heard).toEqual(jobs.map(({ key }) => key));
-    await Promise.all([store.close(), other.close()]);
-  });
-
-  test('of a key that is too long for a message, others hear that they must look', async () => {
-    const schema = freshSchema();
-    const [store, other] = [await openPostgresStore(server.url(schema)), await openPostgresStore(server.url(schema))];
-    const heard: string[] = [];
-    other.subscribe('events', (key) => heard.push(key));
-    await store.publishEvent({ id: 'e', namespace: 'team', name: 'é'.repeat(9000), payload: 1, at: 1 });
-    expect(await eventually(() => heard[0])).toBe('');
-    await Promise.all([store.close(), other.close()]);
-  });
-
-  test('stores in other schemas of the database hear nothing', async () => {
-    const [schema, elsewhere] = [freshSchema(), freshSchema()];
-    const [store, other] = [await openPostgresStore(server.url(schema)), await openPostgresStore(server.url(schema))];
-    const stranger = await openPostgresStore(server.url(elsewhere));
-    const heard: string[] = [];
-    other.subscribe('submissions', (key) => heard.push(key));
-    await stranger.submitRun(submission('strange'));
-    await store.submitRun(submission('known'));
-    await eventually(() => heard[0]);
-    expect(heard).toEqual(['known']);
-    await Promise.all([store, other, stranger].map((one) => one.close()));
-  });
-});
-
-describe('many at once', () => {
-  test('stores that are opened together over nothing make one schema', async () => {
-    const url = server.url(freshSchema());
-    const stores = await Promise.all(Array.from({ length: 6 }, () => openPostgresStore(url)));
-    const answers = await Promise.all(stores.map((store) => store.submitRun(submission('u1'))));
-    expect(answers.filter(Boolean)).toHaveLength(1);
-    await Promise.all(stores.map((store) => store.close()));
-  });
-
-  test('engines share the runs: each has one owner, and all are claimed', async () => {
-    const url = server.url(freshSchema());
-    const store = await openPostgresStore(url);
-    const uids = Array.from({ length: 100 }, (_, index) => `u${index}`);
-    await Promise.all(uids.map((uid) => store.submitRun(submission(uid))));
-    const stores = [store, ...(await Promise.all(Array.from({ length: 3 }, () => openPostgresStore(url))))];
-    const claims = stores.map(async (store) => {
-      const epoch = await store.joinEngines(600_000);
-      const claimed: string[] = [];
-      for (let batch = ['']; batch.length > 0; claimed.push(...batch)) batch = await store.claimRuns(epoch, 7);
-      await Promise.all(claimed.map((uid) => store.append(uid, 0, [event('A')], { epoch })));
-      return claimed;
-    });
-    // A run whose row is locked just then is left to the next claim.
-    const late = stores.map(async (store) => store.claimRuns(await store.joinEngines(600_000), 100));
-    const all = [...(await Promise.all(claims)).flat(), ...(await Promise.all(late)).flat()];
-    expect(all.toSorted()).toEqual(uids.toSorted());
-    await Promise.all(stores.map((store) => store.close()));
-  });
-
-  test('more calls than connections take turns', async () => {
-    const store = await openPostgresStore({ url: server.url(freshSchema()), connections: 2 });
-    const uids = Array.from({ length: 300 }, (_, index) => `u${index}`);
-    await Promise.all(uids.map((uid) => store.submitRun(submission(uid))));
-    expect(await store.openRuns()).toHaveLength(300);
-    await store.close();
-  });
-
-  test('engines that write the same runs by mistake do not wait in a circle: one is told', async () => {
-    const url = server.url(freshSchema());
-    const [one, two] = [await openPostgresStore(url), await openPostgresStore(url)];
-    const uids = Array.from({ length: 50 }, (_, index) => `u${index}`);
-    for (const uid of uids) await one.submitRun(submission(uid));
-    const appends = [
-      ...uids.map((uid) => one.append(uid, 0, [event('one')])),
-      ...uids.toReversed().map((uid) => two.append(uid, 0, [event('two')])),
-    ];
-    const refused = (await Promise.allSettled(appends)).filter((one) => one.status === 'rejected');
-    expect(refused).toHaveLength(uids.length);
-    for (const { reason } of refused) expect(reason).toBeInstanceOf(StaleWriteError);
-    await Promise.all([one.close(), two.close()]);
-  });
-
-  test('an append that the server cannot take does not take others with it', async () => {
-    const store = await openPostgresStore(server.url(freshSchema()));
-    for (const uid of ['u1', 'u2']) await store.submitRun(submission(uid));
-    const outcomes = await Promise.allSettled([
-      store.append('u1', 0, [{ ...event('A'), at: 0.5 }]),
-      store.append('u2', 0, [event('B')]),
-    ]);
-    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
-    await store.close();
   });
 });
 
