@@ -12,6 +12,9 @@ export interface Config {
   /** Empty where no operator runs. */
   gatewayUrl: string;
   gatewayPort: number;
+  /** Absent: webhooks have no address in the status of their Triggers. */
+  serverUrl?: string;
+  serverPort: number;
   healthPort: number;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** Such as cluster.local. Absent: names end in .svc, and each pod's search path completes them. */
@@ -101,6 +104,8 @@ function configOf(e: Environment): Config {
     runtimeImage: e.KADRE_RUNTIME_IMAGE ?? '',
     gatewayUrl: (e.KADRE_GATEWAY_URL ?? '').replace(/\/+$/, ''),
     gatewayPort: e.KADRE_GATEWAY_PORT,
+    ...(e.KADRE_SERVER_URL !== undefined && { serverUrl: e.KADRE_SERVER_URL.replace(/\/+$/, '') }),
+    serverPort: e.KADRE_SERVER_PORT,
     healthPort: e.KADRE_HEALTH_PORT,
     logLevel: e.KADRE_LOG_LEVEL,
     ...(e.KADRE_CLUSTER_DOMAIN !== undefined && { clusterDomain: e.KADRE_CLUSTER_DOMAIN }),

@@ -25,6 +25,8 @@ export const environment = z.object({
   KADRE_RUNTIME_IMAGE: z.string().optional(),
   KADRE_GATEWAY_URL: url('KADRE_GATEWAY_URL', 'the URL under which agents reach the gateway').optional(),
   KADRE_GATEWAY_PORT: port('KADRE_GATEWAY_PORT', 8081),
+  KADRE_SERVER_URL: url('KADRE_SERVER_URL', 'the URL under which programs in the cluster reach the server').optional(),
+  KADRE_SERVER_PORT: port('KADRE_SERVER_PORT', 8082),
   KADRE_HEALTH_PORT: port('KADRE_HEALTH_PORT', 8080),
   KADRE_LOG_LEVEL: z
     .enum(['debug', 'info', 'warn', 'error'], { error: 'KADRE_LOG_LEVEL must be debug, info, warn or error' })

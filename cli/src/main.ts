@@ -13,6 +13,7 @@ const controlPlaneCommands: Record<CommandName, string> = {
   operator: 'Run the operator alone, which needs a store in PostgreSQL: manifests become objects, Runs become work.',
   engine: 'Run an engine alone, which needs a store in PostgreSQL: it carries out runs.',
   gateway: 'Run the gateway alone, which needs a store in PostgreSQL: agents reach their models through it.',
+  server: 'Run the server alone, which needs a store in PostgreSQL: it takes webhooks.',
 };
 
 /** What a command needs is loaded when it is given: looking at a run must not wait for a Kubernetes client. */
@@ -45,6 +46,7 @@ if (isMainThread) {
   // Each role loads its own part only when its thread starts.
   await runRole({
     gateway: async () => (await import('./roles/gateway.ts')).startGateway,
+    server: async () => (await import('./roles/server.ts')).startServer,
     engine: async () => (await import('./roles/engine.ts')).startEngine,
     operator: async () => (await import('./roles/operator.ts')).startOperator,
     janitor: async () => (await import('./roles/janitor.ts')).startJanitor,

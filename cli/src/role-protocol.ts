@@ -2,7 +2,7 @@
 import type { MetricObject } from 'prom-client';
 import type { Config } from './config.ts';
 
-export type RoleName = 'gateway' | 'engine' | 'operator' | 'janitor';
+export type RoleName = 'gateway' | 'server' | 'engine' | 'operator' | 'janitor';
 
 /** `workerData` of a role's thread. */
 export interface RoleData {

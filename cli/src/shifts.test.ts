@@ -6,7 +6,7 @@ test.each<[string, CommandName, boolean, string[], string[], boolean]>([
     'all roles on a file: engine and operator in the one that leads',
     'all',
     false,
-    ['gateway'],
+    ['gateway', 'server'],
     ['engine', 'operator', 'janitor'],
     false,
   ],
@@ -14,13 +14,14 @@ test.each<[string, CommandName, boolean, string[], string[], boolean]>([
     'all roles on a database: only the operator is led, and who loses the lease goes on',
     'all',
     true,
-    ['gateway', 'engine'],
+    ['gateway', 'server', 'engine'],
     ['operator', 'janitor'],
     true,
   ],
   ['an operator takes part in the election', 'operator', true, [], ['operator', 'janitor'], false],
   ['an engine takes part in none', 'engine', true, ['engine'], [], false],
   ['nor does a gateway', 'gateway', true, ['gateway'], [], false],
+  ['nor a server', 'server', true, ['server'], [], false],
 ])('%s', (_what, command, shared, always, leading, goesOn) => {
   expect(shiftsOf(command, shared)).toEqual({ always, leading, goesOn });
 });

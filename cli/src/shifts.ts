@@ -1,7 +1,7 @@
 // Which roles a command runs, and which of them only in the one replica that leads.
 import type { RoleName } from './role-protocol.ts';
 
-export type CommandName = 'all' | 'operator' | 'engine' | 'gateway';
+export type CommandName = 'all' | 'operator' | 'engine' | 'gateway' | 'server';
 
 export interface Shifts {
   /** At work from the first moment, in every replica. */
@@ -19,7 +19,7 @@ const led = ['operator', 'janitor'] as const;
 export function shiftsOf(command: CommandName, shared: boolean): Shifts {
   if (command === 'operator') return { always: [], leading: led, goesOn: false };
   if (command !== 'all') return { always: [command], leading: [], goesOn: false };
-  if (shared) return { always: ['gateway', 'engine'], leading: led, goesOn: true };
+  if (shared) return { always: ['gateway', 'server', 'engine'], leading: led, goesOn: true };
   // A store in a file has a single seat for engines, and who leads has it.
-  return { always: ['gateway'], leading: ['engine', ...led], goesOn: false };
+  return { always: ['gateway', 'server'], leading: ['engine', ...led], goesOn: false };
 }

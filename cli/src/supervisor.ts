@@ -16,7 +16,7 @@ import type { Shifts } from './shifts.ts';
 const STOP_DEADLINE_MS = 5_000;
 
 /** First who takes in work, then who does it, then who serves it. */
-const stopTurn: Record<RoleName, number> = { operator: 0, janitor: 0, engine: 1, gateway: 2 };
+const stopTurn: Record<RoleName, number> = { server: 0, operator: 0, janitor: 0, engine: 1, gateway: 2 };
 
 /** Takes part in the election of the one replica that leads. */
 export interface Elector {

@@ -48,7 +48,7 @@ async function kubeconfigOfKadre(): Promise<string> {
 }
 
 async function startKadre(): Promise<void> {
-  const [health, gateway] = [await freePort(), await freePort()];
+  const [health, gateway, server] = [await freePort(), await freePort(), await freePort()];
   await bundle(programs.kadre, path.join(folder, 'app'));
   healthUrl = `http://127.0.0.1:${health}`;
   const started = spawn(process.execPath, [path.join(folder, 'app', 'main.js'), 'all'], {
@@ -59,6 +59,7 @@ async function startKadre(): Promise<void> {
       KADRE_RUNTIME_IMAGE: 'kadre-agent-runtime:0.1.0',
       KADRE_GATEWAY_URL: 'http://kadre-gateway.kadre-system.svc',
       KADRE_GATEWAY_PORT: `${gateway}`,
+      KADRE_SERVER_PORT: `${server}`,
       KADRE_HEALTH_PORT: `${health}`,
       POD_NAMESPACE: 'kadre-system',
       POD_NAME: 'kadre-0',

@@ -8,11 +8,17 @@ export const startOperator: StartRole = async ({ config, fence, logger, registry
   const { store } = await openControlPlaneStore(config.store);
   const connection = connect({ registry });
   const { client, metrics } = connection;
-  const { runtimeImage, gatewayUrl, systemNamespace, clusterDomain } = config;
+  const { runtimeImage, gatewayUrl, serverUrl, systemNamespace, clusterDomain } = config;
   const operator = createOperator({
     client,
     store,
-    settings: { runtimeImage, gatewayUrl, systemNamespace, ...(clusterDomain !== undefined && { clusterDomain }) },
+    settings: {
+      runtimeImage,
+      gatewayUrl,
+      systemNamespace,
+      ...(serverUrl !== undefined && { serverUrl }),
+      ...(clusterDomain !== undefined && { clusterDomain }),
+    },
     validateWorkflow,
     instance: config.identity,
     gate: () => mayWrite(fence),

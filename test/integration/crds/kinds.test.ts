@@ -20,6 +20,10 @@ const minimal: Record<KindName, object> = {
   Workflow: { steps: [{ name: 'one', container: { image: 'busybox:1' } }] },
   Run: { workflow: { name: 'article' } },
   Approval: { run: 'article-1', step: 'sign-off', attempt: 1, message: 'Publish?' },
+  Trigger: {
+    schedule: { cron: '0 6 * * *', timeZone: 'UTC', concurrencyPolicy: 'Allow' },
+    start: { workflow: { name: 'article' } },
+  },
   GpuPool: {},
 };
 
@@ -106,6 +110,20 @@ describe('defaults', () => {
       { steps: [{ forEach: { as: 'item' }, retry: { backoff: { initial: '1s', factor: 2, max: '5m' } } }] },
     ],
     [
+      'Trigger',
+      {
+        webhook: {
+          auth: { hmac: { secretRef: { name: 'hook', key: 'k' }, header: 'X-Sig', timestampHeader: 'X-Time' } },
+        },
+        start: { workflow: { name: 'article' } },
+        historyLimit: {},
+      },
+      {
+        webhook: { auth: { hmac: { algorithm: 'sha256', encoding: 'hex', tolerance: '5m' } }, remember: '1h' },
+        historyLimit: { successful: 3, failed: 3 },
+      },
+    ],
+    [
       'GpuPool',
       { queue: { name: 'training' } },
       { resourceName: 'nvidia.com/gpu', queue: { label: 'kueue.x-k8s.io/queue-name', name: 'training' } },
@@ -172,6 +190,19 @@ describe('kubectl get', () => {
       { phase: 'Approved', decidedBy: 'ann' },
       ['RUN', 'STEP', 'PHASE', 'DECIDED BY', 'AGE'],
       ['article-1', 'sign-off', 'Approved', 'ann'],
+    ],
+    [
+      'Trigger',
+      minimal.Trigger,
+      {
+        cause: 'Schedule',
+        active: 1,
+        lastRun: { name: 'daily-1' },
+        nextScheduleTime: '2026-01-02T06:00:00Z',
+        conditions: ready('True', 'Ready'),
+      },
+      ['CAUSE', 'WORKFLOW', 'READY', 'REASON', 'ACTIVE', 'LAST RUN', 'NEXT', 'AGE'],
+      ['Schedule', 'article', 'True', 'Ready', '1', 'daily-1', '2026-01-02T06:00:00Z'],
     ],
     [
       'GpuPool',

@@ -3,6 +3,7 @@ import { kinds, objectSchema, type StructuralSchema } from '@kadre/crds';
 import { KindCluster } from './cluster.ts';
 import { agentRefusals } from './refused-agents.ts';
 import { approvalRefusals, gpuPoolRefusals, modelRefusals, runRefusals } from './refused-manifests.ts';
+import { triggerRefusals } from './refused-triggers.ts';
 import { workflowRefusals } from './refused-workflows.ts';
 
 const COLD_MACHINE = 20 * 60_000;
@@ -12,6 +13,7 @@ const refusals = [
   ...workflowRefusals,
   ...runRefusals,
   ...approvalRefusals,
+  ...triggerRefusals,
   ...gpuPoolRefusals,
 ];
 
