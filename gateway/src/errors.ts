@@ -75,3 +75,11 @@ export const unavailable = (message: string, retryAfter?: string, cause?: unknow
     ...(retryAfter === undefined ? {} : { retryAfter }),
     ...(cause === undefined ? {} : { cause }),
   });
+
+export const callTimedOut = (ms: number): GatewayError =>
+  new GatewayError(504, 'ModelUnavailable', `The model did not finish within ${Math.round(ms / 1000)} s.`);
+
+/** 499 never reaches anybody: it is for the log. */
+export const clientGone = (): GatewayError => new GatewayError(499, 'Cancelled', 'The client went away.');
+
+export const shuttingDown = (): GatewayError => unavailable('The gateway is shutting down.', '1');
