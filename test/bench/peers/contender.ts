@@ -11,9 +11,19 @@ export interface Contender {
   command: string;
   args: string[];
   env?: Record<string, string>;
+  /** What must be there for a turn, and is empty at its begin. */
+  database?: () => Promise<Database>;
+}
+
+export interface Database {
+  env: Record<string, string>;
+  remove: () => Promise<void>;
 }
 
 export type Outcome = { seconds: number } | { error: string } | { late: true };
+
+export const secondsOf = (outcomes: Outcome[]): number[] =>
+  outcomes.flatMap((outcome) => ('seconds' in outcome ? [outcome.seconds] : []));
 
 const START_MS = 30_000;
 const STOP_MS = 5_000;
@@ -24,6 +34,7 @@ type Line = { ready: true } | { seconds: number } | { error: string };
 export class Turn {
   readonly #child: ChildProcess;
   readonly #folder: string;
+  readonly #database: Database | undefined;
   readonly #lines: Line[] = [];
   #wake = () => {};
   /** Nothing more can be measured in this turn. */
@@ -31,7 +42,8 @@ export class Turn {
 
   /** Starts the engine with nothing stored. Rejects if it does not come up. */
   static async begin(contender: Contender, folder: string): Promise<Turn> {
-    const turn = new Turn(contender, folder);
+    const database = await contender.database?.();
+    const turn = new Turn(contender, folder, database);
     const line = await turn.#next(START_MS);
     if (line && 'ready' in line) return turn;
     const why = line && 'error' in line ? line.error : `not ready after ${START_MS / 1000} s`;
@@ -39,15 +51,16 @@ export class Turn {
     throw new Error(`${contender.name} does not start: ${why}`);
   }
 
-  private constructor({ command, args, env }: Contender, folder: string) {
+  private constructor({ command, args, env }: Contender, folder: string, database: Database | undefined) {
     this.#folder = folder;
+    this.#database = database;
     rmSync(folder, { recursive: true, force: true });
     const data = join(folder, 'data');
     mkdirSync(data, { recursive: true });
     const log = openSync(join(folder, 'log'), 'w');
     this.#child = spawn(command, args, {
       cwd: folder,
-      env: { ...process.env, NODE_ENV: 'production', ...env, BENCH_DATA: data },
+      env: { ...process.env, NODE_ENV: 'production', ...env, ...database?.env, BENCH_DATA: data },
       stdio: ['pipe', log, log, 'pipe'],
       // A group of its own, so that what it started can be ended with it.
       detached: true,
@@ -82,6 +95,7 @@ export class Turn {
     clearTimeout(patience);
     this.#kill();
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+    await this.#database?.remove();
   }
 
   #kill(): void {

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { bundle } from '../../../scripts/bundle.ts';
 import { ensureBuilt } from '../../cluster/go-build.ts';
+import { startPostgres, type PostgresServer } from '../../support/postgres.ts';
 import { benchCache, withNpmPackages, withPythonPackages } from './install.ts';
 import type { Contender } from './contender.ts';
 
@@ -12,20 +13,25 @@ export interface Absent {
   why: string;
 }
 
-/** Kadre's own, whose figures the others are compared with; the steps ask an agent over HTTP. */
-export const KADRE = 'Kadre, agent steps';
+/** The others' figures are compared with this one's. */
+export const KADRE = 'Kadre, agent steps, SQLite';
 
+/** In the order of the table. */
 export async function contenders(): Promise<{ present: Contender[]; absent: Absent[] }> {
-  const peers: [name: string, make: () => Promise<Contender>][] = [
+  const program = await bundled();
+  const all: [name: string, make: () => Contender | Promise<Contender>][] = [
+    [KADRE, () => kadre(KADRE, program, 'agent')],
+    ['Kadre, value steps, SQLite', () => kadre('Kadre, value steps, SQLite', program, 'value')],
+    ['Kadre, agent steps, PostgreSQL', () => onPostgres('Kadre, agent steps', program, 'agent')],
+    ['Kadre, value steps, PostgreSQL', () => onPostgres('Kadre, value steps', program, 'value')],
     ['Restate', restate],
     ['LangGraph.js', langgraph],
     ['DBOS', dbos],
     ['Temporal', temporal],
   ];
-  const program = await bundled();
-  const present = [node(KADRE, program, { BENCH_STEPS: 'agent' }), node('Kadre, value steps', program)];
+  const present: Contender[] = [];
   const absent: Absent[] = [];
-  for (const [name, make] of peers) {
+  for (const [name, make] of all) {
     try {
       present.push(await make());
     } catch (error) {
@@ -40,6 +46,29 @@ async function bundled(): Promise<string> {
   const folder = join(benchCache, 'kadre');
   await bundle('test/bench/peers/kadre/peer.ts', folder);
   return join(folder, 'main.js');
+}
+
+function kadre(name: string, program: string, steps: 'agent' | 'value'): Contender {
+  return node(name, program, { BENCH_STEPS: steps });
+}
+
+async function onPostgres(name: string, program: string, steps: 'agent' | 'value'): Promise<Contender> {
+  const server = await startPostgres();
+  const [row] = await server.query<{ server_version: string }>('SHOW server_version');
+  const [version = ''] = row?.server_version.split(' ') ?? [];
+  await removed(server);
+  const database = async () => {
+    const fresh = await startPostgres();
+    return { env: { BENCH_STORE: fresh.url('bench') }, remove: () => removed(fresh) };
+  };
+  return { ...kadre(`${name}, PostgreSQL ${version}`, program, steps), database };
+}
+
+/** The server keeps no process awake, so nothing else might while it is being stopped. */
+async function removed(server: PostgresServer): Promise<void> {
+  const awake = setInterval(() => {}, 1000);
+  await server.remove();
+  clearInterval(awake);
 }
 
 async function restate(): Promise<Contender> {
@@ -76,7 +105,7 @@ async function temporal(): Promise<Contender> {
   );
   const folder = await withNpmPackages('temporal');
   const sdk = version(folder, '@temporalio/worker');
-  const name = `Temporal, development server (CLI ${cli.replace('v', '')}, SDK ${sdk}), SQLite`;
+  const name = `Temporal dev server ${cli.replace('v', '')}, SDK ${sdk}, SQLite`;
   return node(name, join(folder, 'peer.mjs'), { BENCH_SERVER: join(programs, 'temporal') });
 }
 

@@ -1,17 +1,19 @@
 import { cpus } from 'node:os';
 import { grid, median } from '../report.ts';
-import type { Outcome } from './contender.ts';
+import { secondsOf, type Outcome } from './contender.ts';
 import { KADRE, type Absent } from './contenders.ts';
 import { floor, LIMIT_SECONDS, loads, ROUNDS, type Load, type Row } from './loads.ts';
 
 /** In Markdown. */
-export function peersReport(rows: Row[], absent: Absent[]): string {
+export function peersReport(rows: Row[], absent: Absent[], busy: number): string {
   const kadre = rows.find(({ name }) => name === KADRE);
-  const head = ['', ...loads.map(({ title }) => title)];
+  const head = ['Engine', ...loads.map(({ title }) => title)];
   const body = rows.map((row) => [row.name, ...loads.map((load) => cell(row.outcomes.get(load) ?? [], kadre, load))]);
   const missing = absent.map(({ name }) => [name, ...loads.map(() => 'not here')]);
   const remarks = [...absent.map(({ name, why }) => `${name} is not here: ${why}.`), ...rows.flatMap(failuresOf)];
-  return [grid([head, ...body, ...missing]), ...remarks, ...(kadre ? [overHttp(kadre)] : []), machine()].join('\n\n');
+  return [grid([head, ...body, ...missing]), ...remarks, ...(kadre ? [overHttp(kadre)] : []), machine(busy)].join(
+    '\n\n',
+  );
 }
 
 function cell(outcomes: Outcome[], kadre: Row | undefined, load: Load): string {
@@ -32,9 +34,6 @@ function failuresOf({ name, outcomes }: Row): string[] {
   return [...new Set(reasons)];
 }
 
-const secondsOf = (outcomes: Outcome[]) =>
-  outcomes.flatMap((outcome) => ('seconds' in outcome ? [outcome.seconds] : []));
-
 /** `0.93 s (0.91–1.02)`; without a range if it was measured once. */
 function told(seconds: number[]): string {
   const digits = (value: number) => value.toFixed(value < 0.1 ? 3 : value < 10 ? 2 : 1);
@@ -48,6 +47,7 @@ function overHttp(kadre: Row): string {
   return `A step of Kadre's chain, asked of an agent over HTTP: ${step.toFixed(2)} ms, ${(step / bare).toFixed(1)} × a bare request (${bare.toFixed(2)} ms); to reach: 2.5 ms.`;
 }
 
-function machine(): string {
-  return `Median (least–most) of ${ROUNDS} rounds. Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}).`;
+function machine(busy: number): string {
+  const processor = `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), load ${busy.toFixed(1)} before`;
+  return `Median (least–most) of up to ${ROUNDS} rounds; × is beside ${KADRE}. Node ${process.version}, ${processor}.`;
 }

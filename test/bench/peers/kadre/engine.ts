@@ -1,7 +1,7 @@
 // Kadre's engine on the store that is asked for. A value step is a step without a pod and without a call, as the steps of
 // the other engines are; an agent step asks an agent over HTTP, in another process.
 import { startEngine } from '@kadre/engine';
-import { openSqliteStore, type Store } from '@kadre/store';
+import { openStore } from '@kadre/store';
 import { fork } from 'node:child_process';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import { dataFolder, serve } from '../serve.ts';
 import type { Endpoints } from './endpoints.ts';
 
-const store = openStore();
+const store = await openStore(process.env['BENCH_STORE'] ?? join(dataFolder, 'kadre.db'));
 const endpoints = await startEndpoints();
 await startEngine({
   store,
@@ -68,8 +68,4 @@ function post(url: string, body: string, agent: Agent): Promise<void> {
     const call = request(url, { method: 'POST', agent }, (response) => response.resume().on('end', resolve));
     call.on('error', reject).end(body);
   });
-}
-
-function openStore(): Store {
-  return openSqliteStore(join(dataFolder, 'kadre.db'));
 }
