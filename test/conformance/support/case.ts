@@ -42,15 +42,22 @@ export interface Expected {
 
 const CASES = join(import.meta.dirname, '..');
 
+/** Of a case. */
+export function folderOf(name: string): string {
+  return join(CASES, name);
+}
+
 export function readCases(): Case[] {
   const names = readdirSync(CASES).filter((name) => /^\d\d-/.test(name));
   return names.map((name) => readCase(name));
 }
 
 function readCase(name: string): Case {
-  const read = (file: string): string => readFileSync(join(CASES, name, file), 'utf8');
+  const read = (file: string): string => readFileSync(join(folderOf(name), file), 'utf8');
   const manifests = [...documents(read('workflow.yaml')), ...documents(read('run.yaml'))];
-  const script = existsSync(join(CASES, name, 'script.yaml')) ? (parse(read('script.yaml'), yaml) as Act[]) : undefined;
+  const script = existsSync(join(folderOf(name), 'script.yaml'))
+    ? (parse(read('script.yaml'), yaml) as Act[])
+    : undefined;
   return {
     name,
     ...sorted(manifests),

@@ -3,18 +3,25 @@ import { describe, expect, test } from '@jest/globals';
 import type { Run } from '@kadre/crds';
 import type { Case, Expected, Named } from './case.ts';
 import { broken } from './invariants.ts';
-import { history, stepEvent } from './log.ts';
+import { history, stepEvent, type LoggedEvent } from './log.ts';
 import { workflowOf } from './local/submission.ts';
 import { play } from './play.ts';
 import type { StartTarget, Target } from './target.ts';
 
-export function describeConformance(title: string, cases: readonly Case[], start: StartTarget): void {
+/** @param options mortal: an engine dies in each case */
+export function describeConformance(
+  title: string,
+  cases: readonly Case[],
+  start: StartTarget,
+  { mortal = false } = {},
+): void {
   describe(title, () => {
     test.each(cases.map((one) => [one.name, one] as const))('%s', async (_name, one) => {
       const target = await start(one);
       try {
         await play(one, target);
         for (const run of one.runs) await check(one, run, target);
+        if (mortal) expect(target.deaths()).toBeGreaterThan(0);
       } finally {
         await target.close();
       }
@@ -26,28 +33,39 @@ async function check(one: Case, run: Named<Run>, target: Target): Promise<void> 
   const { name } = run.metadata;
   const expected = one.expected[name];
   if (!expected) throw new Error(`expected.yaml says nothing about run ${name}`);
-  expect({ [name]: await ending(name, target) }).toEqual({ [name]: endingIn(expected) });
-  const { message } = (await target.failure(name)) ?? {};
-  if (expected.message !== undefined) expect(message).toContain(expected.message);
+  const { phase, output } = (await target.status(name)) ?? {};
+  const failure = await target.failure(name);
   const events = await target.log(name);
-  if (!events) return;
-
-  const { run: words, steps } = history(events);
-  expect({ [name]: { run: words, ...(expected.steps && { steps }) } }).toEqual({
-    [name]: { run: expected.run, ...(expected.steps && { steps: expected.steps }) },
+  // All at once: what went another way tells most.
+  expect({ name, phase, failure: failure?.reason, output, ...(events && told(expected, events)) }).toEqual({
+    name,
+    phase: expected.phase,
+    failure: expected.failure,
+    output: expected.output,
+    ...(events && { run: expected.run, steps: expected.steps ?? {}, outputs: expected.outputs ?? {} }),
   });
-  const outputs = new Map(events.map((event) => stepEvent(event)).map((event) => [event?.step, event?.output]));
-  for (const [step, output] of Object.entries(expected.outputs ?? {}))
-    expect({ [step]: outputs.get(step) }).toEqual({ [step]: output });
-
+  if (expected.message !== undefined) expect(failure?.message).toContain(expected.message);
+  if (!events) return;
   const workflow = workflowOf(one, run) ?? workflowOf(one, originalOf(one, run));
   if (!workflow) throw new Error(`run ${name} names no workflow of this folder`);
   expect(broken(one, workflow, events)).toEqual([]);
-  expect(wrongCalls(target.asked(name) ?? {}, events)).toEqual([]);
+  const asked = target.asked(name);
+  if (asked) expect(wrongCalls(asked, events)).toEqual([]);
+}
+
+/** What the log has to say of what is expected. */
+function told(expected: Expected, events: readonly LoggedEvent[]) {
+  const { run, steps } = history(events);
+  const outputs = new Map(events.map((event) => stepEvent(event)).map((event) => [event?.step, event?.output]));
+  return {
+    run,
+    steps: expected.steps ? steps : {},
+    outputs: Object.fromEntries(Object.keys(expected.outputs ?? {}).map((step) => [step, outputs.get(step)])),
+  };
 }
 
 /** The work of each attempt that an agent ended was done once, whoever asked for it how often. */
-function wrongCalls(asked: Record<string, number>, events: Parameters<typeof history>[0]): string[] {
+function wrongCalls(asked: Record<string, number>, events: readonly LoggedEvent[]): string[] {
   const byService = new Set<string>();
   return events.flatMap((event) => {
     const about = stepEvent(event);
@@ -66,15 +84,6 @@ function wrongCalls(asked: Record<string, number>, events: Parameters<typeof his
       ? [`the model was asked ${calls} times for ${name}, which ${about.word}`]
       : [];
   });
-}
-
-async function ending(run: string, target: Target) {
-  const { phase, output } = (await target.status(run)) ?? {};
-  return { phase, failure: (await target.failure(run))?.reason, output };
-}
-
-function endingIn({ phase, failure, output }: Expected) {
-  return { phase, failure, output };
 }
 
 /** The Run at the beginning of a chain of forks. */

@@ -1,5 +1,6 @@
 // The examples of docs/workflows.md as cases: each fenced block of YAML with what the sentences after it say it comes to.
 import { parse } from 'yaml';
+import { isRecord } from '../../../engine/src/core/expression/types.ts';
 import type { Act } from './act.ts';
 import { documents, sorted, yaml, type Case, type Named } from './case.ts';
 
@@ -82,7 +83,10 @@ function value(text: string): unknown {
 
 /** An act says which run it is about, unless there is only one. */
 function about(act: Act, run: string): Act {
-  const entries = Object.entries(act).map(([kind, data]) => [kind, typeof data === 'object' ? { run, ...data } : data]);
+  const entries = Object.entries(act).map(([kind, data]: [string, unknown]) => [
+    kind,
+    isRecord(data) ? { run, ...data } : data,
+  ]);
   return Object.fromEntries(entries) as Act;
 }
 

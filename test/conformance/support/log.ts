@@ -1,5 +1,5 @@
 // The history of a run in few words, without times and without what may differ from one time to the next.
-import { isRecord } from './json.ts';
+import { isRecord } from '../../../engine/src/core/expression/types.ts';
 
 /** As the store keeps it. */
 export interface LoggedEvent {

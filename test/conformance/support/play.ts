@@ -1,9 +1,9 @@
 // Plays a case on a target: the acts of its script, one after the other, until all of its Runs are over.
 import type { RunStatus } from '@kadre/crds';
+import { parseDuration } from '@kadre/engine';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Act } from './act.ts';
 import type { Case } from './case.ts';
-import { milliseconds } from './duration.ts';
 import type { Target } from './target.ts';
 
 export async function play(one: Case, target: Target): Promise<void> {
@@ -29,7 +29,7 @@ async function perform(act: Act, target: Target, apply: (name: string) => Promis
   if ('suspend' in act) return target.suspend(act.suspend, true);
   if ('resume' in act) return target.suspend(act.resume, false);
   if ('publish' in act) return target.publish(act.publish);
-  if ('pass' in act) return target.pass(milliseconds(act.pass));
+  if ('pass' in act) return target.pass(parseDuration(act.pass) ?? NaN);
   if ('reached' in act) {
     const { run, step, phase } = act.reached;
     return until(target, run, `${step ?? 'it'} is ${phase}`, (status) => phaseOf(status, step) === phase);

@@ -23,6 +23,8 @@ export interface Target {
   endJob(end: JobEnd): Promise<boolean>;
   /** Milliseconds, of the target's own time. */
   pass(milliseconds: number): Promise<void>;
+  /** How many engines have died so far. */
+  deaths(): number;
   close(): Promise<void>;
 }
 

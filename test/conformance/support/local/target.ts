@@ -14,17 +14,15 @@ const FACTOR = 20;
 const NAMESPACE = 'conformance';
 
 /** @param open gives an empty store, which is closed at the end */
-export async function startLocal(
-  one: Case,
-  open: () => Promise<Store>,
-  deaths: Deaths,
-): Promise<Target & { deaths(): number }> {
+export async function startLocal(one: Case, open: () => Promise<Store>, deaths: Deaths): Promise<Target> {
   const store = await open();
   const clock = fastClock(FACTOR);
   const agents = await hostAgents(one, store, clock);
   const engines = runEngines({ store, agents: agents.directory, clock, factor: FACTOR }, deaths);
   return {
-    apply: async (run: Named<Run>) => void (await store.submitRun(await submissionOf(one, run, store))),
+    apply: async (run: Named<Run>) => {
+      await store.submitRun(await submissionOf(one, run, store));
+    },
     status: async (run) => (await store.projection(run))?.status,
     failure: async (run) => (await store.projection(run))?.failure,
     log: (run) => store.events(run),
@@ -32,7 +30,9 @@ export async function startLocal(
     cancel: (run) => store.cancelRun(run, 'somebody cancelled it'),
     suspend: (run, suspended) => store.suspendRun(run, suspended),
     decide: (decision, approved) => decide(store, decision, approved, clock.now()),
-    publish: async (event) => void (await store.publishEvent({ ...event, namespace: NAMESPACE, at: clock.now() })),
+    publish: async (event) => {
+      await store.publishEvent({ ...event, namespace: NAMESPACE, at: clock.now() });
+    },
     endJob: (end) => endJob(store, end),
     pass: (milliseconds) => sleep(milliseconds / FACTOR),
     deaths: () => engines.deaths(),
