@@ -14,7 +14,11 @@ export function quantile(values: number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
-export const median = (values: number[]) => quantile(values, 0.5);
+export function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const [lower, upper] = [sorted[Math.ceil(sorted.length / 2) - 1], sorted[Math.floor(sorted.length / 2)]];
+  return ((lower ?? Number.NaN) + (upper ?? Number.NaN)) / 2;
+}
 
 export function table(figures: Figure[]): string {
   return grid([['What', 'Figure', 'Beside'], ...figures.map((f) => [f.what, f.figure, f.beside])]);

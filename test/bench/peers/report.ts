@@ -18,13 +18,22 @@ export function peersReport(rows: Row[], absent: Absent[], busy: number): string
 
 function cell(outcomes: Outcome[], kadre: Row | undefined, load: Load): string {
   const times = secondsOf(outcomes);
-  const failed = outcomes.filter((outcome) => 'error' in outcome).length;
-  const late = outcomes.some((outcome) => 'late' in outcome) ? [`more than ${LIMIT_SECONDS} s`] : [];
-  const failures = failed > 0 ? [`${failed} of ${outcomes.length} failed`] : [];
   const compared = kadre?.outcomes.get(load) ?? [];
-  const ratio = median(times) / median(secondsOf(compared));
-  const ratios = compared === outcomes || Number.isNaN(ratio) ? [] : [`${ratio.toPrecision(2)} ×`];
-  return [...(times.length > 0 ? [told(times)] : []), ...ratios, ...late, ...failures].join(', ');
+  const ours = compared === outcomes ? Number.NaN : median(secondsOf(compared));
+  const ratio = (seconds: number, sign = '') =>
+    Number.isNaN(ours) ? '' : `, ${sign}${(seconds / ours).toPrecision(2)} ×`;
+  if (times.length > 0) return [`${told(times)}${ratio(median(times))}`, ...misfortunes(outcomes)].join(', ');
+  const allLate = outcomes.length > 0 && outcomes.every((outcome) => 'late' in outcome);
+  return allLate ? `more than ${LIMIT_SECONDS} s${ratio(LIMIT_SECONDS, '> ')}` : misfortunes(outcomes).join(', ');
+}
+
+function misfortunes(outcomes: Outcome[]): string[] {
+  const late = outcomes.filter((outcome) => 'late' in outcome).length;
+  const failed = outcomes.filter((outcome) => 'error' in outcome).length;
+  return [
+    ...(late > 0 ? [`${late} of ${outcomes.length} more than ${LIMIT_SECONDS} s`] : []),
+    ...(failed > 0 ? [`${failed} of ${outcomes.length} failed`] : []),
+  ];
 }
 
 function failuresOf({ name, outcomes }: Row): string[] {
