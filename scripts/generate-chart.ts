@@ -87,7 +87,8 @@ function manifest(object: KubernetesObject, keep: boolean): string {
       const others = own.replace(/^ {4}app\.kubernetes\.io\/part-of: .*\n/m, '');
       return `  labels:\n${others}    {{- include "kadre.labels" . | nindent 4 }}\n`;
     })
-    .replace(/^( +)namespace: kadre-system$/gm, '$1namespace: {{ .Release.Namespace }}');
+    .replace(/^( +)namespace: kadre-system$/gm, '$1namespace: {{ .Release.Namespace }}')
+    .replaceAll("'system:serviceaccounts:kadre-system'", () => "'system:serviceaccounts:{{ .Release.Namespace }}'");
 }
 
 async function main(): Promise<void> {

@@ -170,6 +170,42 @@ describe('a GPU pool', () => {
     );
   });
 
+  const onPool = (name: string, pool = 'h100') => ({ name, container: { image: 'i', gpu: { pool } } });
+  const inGroups = (depth: number, inner: object): object =>
+    depth === 0 ? inner : { name: `level-${depth}`, steps: [inGroups(depth - 1, inner)] };
+  test.each<[string, object]>([
+    ['in a group', { steps: [inGroups(1, onPool('a'))] }],
+    ['in the innermost group that there may be', { steps: [inGroups(4, onPool('a'))] }],
+    ['in a race', { steps: [{ name: 'r', race: [{ name: 'v', value: 1 }, onPool('a')] }] }],
+    ['in a fallback', { steps: [{ name: 's', value: 1, onError: { fallback: [onPool('a')] } }] }],
+    ['at the end', { steps: [{ name: 's', value: 1 }], finally: [inGroups(1, onPool('a'))] }],
+    [
+      'of an agent in a race in a group',
+      {
+        steps: [
+          {
+            name: 'g',
+            steps: [{ name: 'r', race: [{ name: 'a', agent: { name: 'a', prompt: 'x', gpu: { pool: 'h100' } } }] }],
+          },
+        ],
+      },
+    ],
+    ['after one that is allowed', { steps: [inGroups(2, onPool('a', 't4')), inGroups(1, onPool('b'))] }],
+  ])('is refused to a Workflow that names it %s, and to a Run that brings these steps', async (_, spec) => {
+    await expect(create('Workflow', 'nested', spec, 'dora')).rejects.toThrow(/may not use GpuPool h100/);
+    await expect(create('Run', 'nested', { inline: spec }, 'dora')).rejects.toThrow(/may not use GpuPool h100/);
+  });
+
+  test('cannot be hidden by steps that nest deeper than anybody looks', async () => {
+    const spec = { steps: [inGroups(5, { name: 'v', value: 1 })] };
+    await expect(create('Workflow', 'deep', spec, 'dora')).rejects.toThrow(/may be nested five levels deep/);
+    await create('Workflow', 'not-too-deep', { steps: [inGroups(4, { name: 'v', value: 1 })] }, 'dora');
+  });
+
+  test('is no matter for Runs that bring no steps', async () => {
+    await create('Run', 'plain', { workflow: { name: 'allowed' } }, 'dora');
+  });
+
   test('is granted from all pools to whoever is bound to kadre-gpu-user', async () => {
     await kubectl(['create', 'clusterrolebinding', 'gina', '--clusterrole=kadre-gpu-user', '--user=gina']);
     await kubectl(['-n', NAMESPACE, 'create', 'rolebinding', 'gina', '--clusterrole=kadre-editor', '--user=gina']);

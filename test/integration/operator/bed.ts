@@ -62,9 +62,12 @@ export async function startBed() {
     store,
     client,
     ...clusterTools(controlPlane, client),
-    /** `wrap` may come between the operator and its store. */
-    startOperator: async (wrap: (store: Store) => Store = (plain) => plain): Promise<Operator> => {
-      const own = connect({ kubeconfig: controlPlane.adminKubeconfigPath });
+    /** `wrap` may come between the operator and its store; by the kubeconfig it may be somebody else than the administrator. */
+    startOperator: async (
+      wrap: (store: Store) => Store = (plain) => plain,
+      kubeconfig = controlPlane.adminKubeconfigPath,
+    ): Promise<Operator> => {
+      const own = connect({ kubeconfig });
       const operator = createOperator({
         client: own.client,
         metrics: own.metrics,
