@@ -29,6 +29,11 @@ unit integration conformance e2e: deps ## Run one layer of tests
 bench: deps ## Measure throughput and latency
 	@node test/bench/main.ts
 
+.PHONY: cli
+cli: deps ## Build the program kadre into dist/kadre: kadre run and kadre validate need no cluster
+	@node scripts/bundle.ts kadre
+	@echo 'Put it on your PATH: ln -sf "$(CURDIR)/dist/kadre/main.js" ~/.local/bin/kadre'
+
 .PHONY: image
 image: deps ## Build the container images into .cache/images
 	@node scripts/image.ts

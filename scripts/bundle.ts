@@ -1,7 +1,7 @@
 // Bundles the programs that the images start, each into a folder of its own under dist/, with the licences of all that is
 // in it. What a program imports lazily
 // stays in files of its own, so that a provider's SDK is read only when a model of that provider is called.
-import { rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -54,17 +54,20 @@ export async function bundle(entry: string, outdir: string): Promise<void> {
   );
 }
 
-async function main(): Promise<void> {
+/** Of all programs, or of those that are named. */
+async function main(names: string[]): Promise<void> {
   for (const [program, entry] of Object.entries(programs)) {
+    if (names.length > 0 && !names.includes(program)) continue;
     const outdir = join(ROOT, 'dist', program);
     await bundle(entry, outdir);
+    await chmod(join(outdir, 'main.js'), 0o755);
     const { size } = await stat(join(outdir, 'main.js'));
     console.log(`dist/${program}/main.js  ${Math.ceil(size / 1024)} kB`);
   }
 }
 
 if (import.meta.main) {
-  await main().catch(() => {
+  await main(process.argv.slice(2)).catch(() => {
     // esbuild has said what is wrong.
     process.exitCode = 1;
   });
