@@ -1,6 +1,6 @@
 // The suite as tests, for one kind of target.
 import { describe, expect, test } from '@jest/globals';
-import type { Run } from '@kadre/crds';
+import type { Run, StepStatus } from '@kadre/crds';
 import type { Case, Expected, Named } from './case.ts';
 import { broken } from './invariants.ts';
 import { history, stepEvent, type LoggedEvent } from './log.ts';
@@ -29,11 +29,11 @@ export function describeConformance(
   });
 }
 
-async function check(one: Case, run: Named<Run>, target: Target): Promise<void> {
+export async function check(one: Case, run: Named<Run>, target: Target): Promise<void> {
   const { name } = run.metadata;
   const expected = one.expected[name];
   if (!expected) throw new Error(`expected.yaml says nothing about run ${name}`);
-  const { phase, output } = (await target.status(name)) ?? {};
+  const { phase, output, steps } = (await target.status(name)) ?? {};
   const failure = await target.failure(name);
   const events = await target.log(name);
   // All at once: what went another way tells most.
@@ -44,6 +44,7 @@ async function check(one: Case, run: Named<Run>, target: Target): Promise<void> 
     output: expected.output,
     ...(events && { run: expected.run, steps: expected.steps ?? {}, outputs: expected.outputs ?? {} }),
   });
+  expect(wrongPhases(expected, steps ?? [])).toEqual([]);
   if (expected.message !== undefined) expect(failure?.message).toContain(expected.message);
   if (!events) return;
   const workflow = workflowOf(one, run) ?? workflowOf(one, originalOf(one, run));
@@ -83,6 +84,16 @@ function wrongCalls(asked: Record<string, number>, events: readonly LoggedEvent[
     return over && !allowed.includes(calls)
       ? [`the model was asked ${calls} times for ${name}, which ${about.word}`]
       : [];
+  });
+}
+
+/** The status shows of each step what the log says last of it. */
+function wrongPhases({ steps = {} }: Expected, shown: readonly StepStatus[]): string[] {
+  return shown.flatMap(({ name, phase }) => {
+    const last = steps[name]?.at(-1);
+    if (last === undefined || last.startsWith('fanned out')) return [];
+    const [word = ''] = last.split(' ');
+    return word === phase.toLowerCase() ? [] : [`the status shows step ${name} as ${phase}; it ${last}`];
   });
 }
 

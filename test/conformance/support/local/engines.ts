@@ -28,7 +28,11 @@ export function runEngines(surroundings: EngineSurroundings, deaths: Deaths): En
   const stop = new AbortController();
   let died = 0;
   const work = (async () => {
-    while (await live(surroundings, new FailingStore(surroundings.store, fault(deaths)), stop.signal)) died++;
+    while (!stop.signal.aborted) {
+      const mortal = new FailingStore(surroundings.store, fault(deaths));
+      void mortal.struck.then(() => died++);
+      await live(surroundings, mortal, stop.signal);
+    }
   })();
   return {
     deaths: () => died,
@@ -45,12 +49,11 @@ function fault(deaths: Deaths): { at: number; when: 'before' | 'after'; dies: bo
   return deaths === 'before each write' ? { at: 2, when: 'before', dies: true } : { at: 1, when: 'after', dies: true };
 }
 
-/** True if the engine has died before it was to stop. */
 async function live(
   { store, agents, clock, factor }: EngineSurroundings,
   mortal: FailingStore,
   stop: AbortSignal,
-): Promise<boolean> {
+): Promise<void> {
   const over = new AbortController();
   const limits = { poll: 50 * factor, agentPatience: 30_000 * factor, stopGrace: 10_000 * factor };
   let seat: number | undefined;
@@ -66,7 +69,6 @@ async function live(
   await engine.stopped;
   // Nobody renews the seat of the dead, and after a while it is free. Here that while is over at once.
   if (seat !== undefined) await store.leaveEngines(seat);
-  return !stop.aborted;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
