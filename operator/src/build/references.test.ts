@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { WorkflowSpec } from '@kadre/crds';
 import { calledWorkflows } from '@kadre/engine';
-import { agentsOf, countSteps, poolsOf } from './references.ts';
+import { agentsOf, countSteps, needsRequester, poolsOf } from './references.ts';
 
 const ask = (name: string) => ({ name: `ask-${name}`, agent: { name, prompt: 'Go' } });
 const call = (name: string) => ({ name: `call-${name}`, workflow: { name } });
@@ -35,4 +35,13 @@ test.each<[string, unknown]>([
 ])('%s is no reference', (_, spec) => {
   const rubbish = spec as WorkflowSpec;
   expect([agentsOf(rubbish), poolsOf(rubbish), calledWorkflows(rubbish)]).toEqual([[], [], []]);
+});
+
+test('somebody must have asked for a run if somebody else must decide, at whatever level', () => {
+  const ask = (otherThanRequester?: boolean) => ({
+    name: 'ask',
+    approval: { message: 'Go?', ...(otherThanRequester !== undefined && { otherThanRequester }) },
+  });
+  const within = (step: object) => ({ steps: [{ name: 'g', race: [{ name: 'h', steps: [step] }] }] }) as WorkflowSpec;
+  expect([ask(), ask(false), ask(true)].map((step) => needsRequester(within(step)))).toEqual([false, false, true]);
 });

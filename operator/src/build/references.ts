@@ -6,6 +6,7 @@ import { walkSteps } from '@kadre/engine';
 interface AnyStep {
   agent?: { name?: unknown; gpu?: { pool?: unknown } };
   container?: { gpu?: { pool?: unknown } };
+  approval?: { otherThanRequester?: unknown };
 }
 
 /** All steps at all levels: groups, races, fallbacks, and those at the end. */
@@ -25,6 +26,11 @@ export function agentsOf(spec: WorkflowSpec): string[] {
 /** Names of the GpuPools that the steps name, each once, sorted. */
 export function poolsOf(spec: WorkflowSpec): string[] {
   return unique(allSteps(spec).map(({ agent, container }) => (agent ?? container)?.gpu?.pool));
+}
+
+/** Whether somebody else than whoever asked for a run must decide something. */
+export function needsRequester(spec: WorkflowSpec): boolean {
+  return allSteps(spec).some(({ approval }) => approval?.otherThanRequester === true);
 }
 
 function unique(names: unknown[]): string[] {

@@ -132,6 +132,14 @@ describe('what a run waits for, since manifests come in any order', () => {
   });
 });
 
+test('a run whose approvals must come from somebody else than nobody in particular fails at once', () => {
+  const subject = { ...complete, needsRequester: true };
+  const status = statusOf(fresh({ subject }));
+  expect(status).toMatchObject({ phase: 'Failed' });
+  expect(status?.conditions?.[0]).toMatchObject({ reason: 'RequesterMissing' });
+  expect(decideRun(fresh({ subject, run: run({ ...named, requestedBy: 'ann' }) }), now).submit).toBeDefined();
+});
+
 describe('a fork', () => {
   const source: RunSubmission = {
     ...{ uid: 'uid-old', namespace: 'team', name: 'old', subject: 'article', workflow: article.spec },

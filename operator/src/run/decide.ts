@@ -54,6 +54,9 @@ function intake({ run, subject }: RunSnapshot, now: Date): RunDecision {
   if (subject?.source === 'unknown') return refuse('Failed', 'RunNotFound', unknownSource(run));
   const issue = subject?.issues[0];
   if (issue) return refuse('Failed', 'InvalidExpression', `${issue.path}: ${issue.message}`);
+  if (subject?.needsRequester === true && run.spec.requestedBy === undefined) {
+    return refuse('Failed', 'RequesterMissing', requesterMissing);
+  }
   if (run.spec.suspend === true) return { plan: written(run, pausedStatus(run, now)) };
   const waiting = waitsFor(run, subject);
   if (waiting) return { plan: written(run, pendingStatus(run, waiting.reason, waiting.message, now)) };
@@ -61,6 +64,10 @@ function intake({ run, subject }: RunSnapshot, now: Date): RunDecision {
   // The engine begins within milliseconds: its first word makes a better status than "submitted".
   return { submit: submissionOf(run, subject, subject.spec), plan: { requeueAfter: WRITE_INTERVAL_MS } };
 }
+
+/** Nobody could ever decide. */
+const requesterMissing =
+  'Somebody else than who asked for the run must approve a step, so it must be known who asked: create another Run with your user name in spec.requestedBy.';
 
 function unknownSource({ metadata, spec }: Run): string {
   const wanted = `Run ${spec.fork?.run ?? ''} in namespace ${metadata.namespace ?? ''}`;

@@ -16,6 +16,8 @@ export interface Subject {
   agents: Record<string, Agent | undefined>;
   /** GpuPools that are named and not there. */
   missingPools: string[];
+  /** An approval must come from somebody else than who asked for the run. */
+  needsRequester?: boolean;
   /** The run to fork: what was submitted of it, that it has yet to begin, or that nobody knows it. */
   source?: RunSubmission | 'pending' | 'unknown';
 }

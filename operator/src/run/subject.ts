@@ -2,7 +2,7 @@
 import { API_VERSION, type Run, type Workflow, type WorkflowSpec } from '@kadre/crds';
 import { agentRunWorkflow, calledWorkflows } from '@kadre/engine';
 import type { RunSubmission } from '@kadre/store';
-import { agentsOf, poolsOf } from '../build/references.ts';
+import { agentsOf, needsRequester, poolsOf } from '../build/references.ts';
 import { isTerminal } from './status.ts';
 import { waitsFor } from './waiting.ts';
 import type { Context } from '../context.ts';
@@ -35,6 +35,7 @@ export async function observeSubject(
     issues: issuesOf(context, run, own, calls),
     agents: Object.fromEntries(agents.map((name) => [name, caches.agents.get(namespace, name)])),
     missingPools: pools.filter((name) => !caches.pools.get(undefined, name)),
+    needsRequester: specs.some(needsRequester),
     ...(source && { source }),
   };
 }

@@ -1,5 +1,5 @@
-// Wrong manifests, what the API server says to them, and what mends each. With the Agents and Workflows beside: one row for every rule
-// of every kind, and rows for the mistakes that the schema alone catches.
+// Wrong manifests, what the API server says to them, and what mends each. With the Agents and Workflows beside: one row for
+// every rule of every kind, and rows for the mistakes that the schema alone catches.
 import type { KindName } from './cluster.ts';
 
 export interface Refusal {
