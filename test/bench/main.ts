@@ -1,6 +1,6 @@
 // `make bench`: the figures, on this machine, in one run. docs/benchmarks.md says what they mean.
 //
-//   node test/bench/main.ts [cold-start] [peers] [image-size] [deployments] [jobs] [runs] [--docs]
+//   node test/bench/main.ts [cold-start] [laptop] [peers] [image-size] [deployments] [jobs] [runs] [--docs]
 //
 // With --docs the table of the peers replaces the one in docs/benchmarks.md.
 import { connect } from '@kadre/operator';
@@ -12,13 +12,14 @@ import { coldStart } from './cold-start.ts';
 import { deployments } from './deployments.ts';
 import { imageSize } from './image-size.ts';
 import { jobs } from './jobs.ts';
+import { laptop } from './laptop.ts';
 import { intoDocs } from './peers/docs.ts';
 import { peers } from './peers/peers.ts';
 import { table, type Figure } from './report.ts';
 import { runs } from './runs.ts';
 
 const NAMESPACE = 'kadre-bench';
-const all = ['cold-start', 'peers', 'image-size', 'deployments', 'jobs', 'runs'];
+const all = ['cold-start', 'laptop', 'peers', 'image-size', 'deployments', 'jobs', 'runs'];
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { docs: { type: 'boolean' } } });
 const wanted = positionals.length > 0 ? positionals : all;
 const unknown = wanted.find((name) => !all.includes(name));
@@ -29,9 +30,10 @@ if (unknown !== undefined) {
 
 const figures: Figure[] = [];
 if (wanted.includes('cold-start')) figures.push(...(await coldStart()));
+if (wanted.includes('laptop')) figures.push(...(await laptop()));
 const beside = wanted.includes('peers') ? await peers() : '';
 if (values.docs === true && beside !== '') await intoDocs(beside);
-if (wanted.some((name) => !['cold-start', 'peers'].includes(name))) {
+if (wanted.some((name) => !['cold-start', 'laptop', 'peers'].includes(name))) {
   const kubeconfig = await installKadre();
   if (wanted.includes('image-size')) figures.push(...(await imageSize()));
   await onCluster(kubeconfig);
