@@ -1,16 +1,13 @@
 // `kadre all` as a process of its own against a real API server: how it starts, leads, dies and hands over.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import { startControlPlane, type ControlPlane } from '../../cluster/control-plane.ts';
-import { freePort } from '../../support/free-port.ts';
+import { prepareApi, startKadre, type KadreProcess } from '../../support/kadre-process.ts';
 import { eventually } from '../../support/kubectl.ts';
 
-const root = join(import.meta.dirname, '..', '..', '..');
 const API = '/apis/kadre.dev/v1alpha1/namespaces/default';
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/kadre-system/leases/kadre';
 
@@ -20,12 +17,7 @@ const processes: ChildProcess[] = [];
 
 beforeAll(async () => {
   controlPlane = await startControlPlane();
-  for (const file of await readdir(join(root, 'crds', 'manifests'))) {
-    const crd = parse(await readFile(join(root, 'crds', 'manifests', file), 'utf8')) as { metadata: { name: string } };
-    await controlPlane.api.apply(`/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${crd.metadata.name}`, crd);
-  }
-  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kadre-system' } };
-  await controlPlane.api.apply('/api/v1/namespaces/kadre-system', namespace);
+  await prepareApi(controlPlane);
   data = await mkdtemp(join(tmpdir(), 'kadre-all-'));
 }, 1_200_000);
 afterEach(() => {
@@ -36,43 +28,10 @@ afterAll(async () => {
   await rm(data, { recursive: true });
 });
 
-interface Replica {
-  child: ChildProcess;
-  url: string;
-  output: () => string;
-  exit: Promise<number | null>;
-  ready: () => Promise<boolean>;
-}
-
-async function start(name: string, folder: string, change: NodeJS.ProcessEnv = {}): Promise<Replica> {
-  const healthPort = await freePort();
-  const child = spawn(process.execPath, [join(root, 'cli', 'src', 'main.ts'), 'all'], {
-    env: {
-      PATH: process.env['PATH'],
-      KUBECONFIG: controlPlane.adminKubeconfigPath,
-      POD_NAME: name,
-      POD_NAMESPACE: 'kadre-system',
-      KADRE_DATA_DIR: folder,
-      KADRE_RUNTIME_IMAGE: 'kadre-agent-runtime:test',
-      KADRE_GATEWAY_URL: 'http://gateway.test',
-      KADRE_GATEWAY_PORT: String(await freePort()),
-      KADRE_HEALTH_PORT: String(healthPort),
-      ...change,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  processes.push(child);
-  let output = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const url = `http://127.0.0.1:${healthPort}`;
-  const ready = () =>
-    fetch(`${url}/readyz`).then(
-      (response) => response.ok,
-      () => false,
-    );
-  const exit = once(child, 'exit').then(([code]) => code as number | null);
-  return { child, url, output: () => output, exit, ready };
+async function start(name: string, folder: string, change: NodeJS.ProcessEnv = {}): Promise<KadreProcess> {
+  const replica = await startKadre(controlPlane, 'all', name, { KADRE_DATA_DIR: folder, ...change });
+  processes.push(replica.child);
+  return replica;
 }
 
 async function folder(name: string): Promise<string> {
@@ -102,7 +61,7 @@ describe('one replica', () => {
     await eventually('ready', replica.ready);
     expect(await holder()).toBe('kadre-a');
     await seesNewAgents('first');
-    const metrics = await (await fetch(`${replica.url}/metrics`)).text();
+    const metrics = await replica.metrics();
     expect(metrics).toMatch(/controller_runtime_reconcile_total\{[^}]*controller="agent"[^}]*\} [1-9]/);
     expect(metrics).toMatch(/kadre_event_loop_lag_seconds\{[^}]*role="engine"/);
     replica.child.kill('SIGTERM');
