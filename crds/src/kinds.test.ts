@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { agentSpec, customResourceDefinition, dnsLabel, kinds, objectSchema, workflowSpec } from './index.ts';
 import type { Kind, StructuralSchema } from './index.ts';
@@ -70,6 +71,12 @@ describe.each(all)('%s', (name, kind) => {
 test('kinds do not share a name', () => {
   const names = all.flatMap(([, { plural, singular, shortNames }]) => [plural, singular, ...shortNames]);
   expect(names).toHaveLength(new Set(names).size);
+});
+
+test('every kind is installed with the others', () => {
+  const kustomization = readFileSync(new URL('../kustomization.yaml', import.meta.url), 'utf8');
+  const missing = all.filter(([, { plural }]) => !kustomization.includes(`- manifests/${plural}.yaml\n`));
+  expect(missing.map(([name]) => name)).toEqual([]);
 });
 
 test('the same schemas judge and fill in manifests outside a cluster', () => {
