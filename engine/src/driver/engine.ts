@@ -1,5 +1,5 @@
 // Carries out the runs in the store.
-import { mintStepToken, type Store } from '@kadre/store';
+import { mintStepToken, type Store, type Topic } from '@kadre/store';
 import { Agent } from 'undici';
 import { A2AConnection } from './a2a/connection.ts';
 import { Admission } from './admission.ts';
@@ -84,8 +84,7 @@ class Intake {
     for (;;) {
       await pause(clock, limits.poll, signal);
       if (signal.aborted) break;
-      this.#claimSoon();
-      for (const runner of this.#runners.values()) runner.lookAtAll();
+      this.#lookAtAll();
     }
     for (const stop of subscriptions) stop();
     await Promise.all([renewing, this.#claiming]);
@@ -94,17 +93,26 @@ class Intake {
 
   #listen(store: Store): (() => void)[] {
     const runnerOf = (key: string): Runner | undefined => this.#runners.get(key.slice(0, key.indexOf('/')));
-    return [
-      store.subscribe('submissions', () => this.#claimSoon()),
-      store.subscribe('controls', (uid) => this.#runners.get(uid)?.poke()),
-      store.subscribe('job-outcomes', (key) => runnerOf(key)?.hint('jobs', key)),
-      store.subscribe('decisions', (key) => runnerOf(key)?.hint('approvals', key)),
-      store.subscribe('events', (key) => {
+    const listeners: Partial<Record<Topic, (key: string) => void>> = {
+      submissions: () => this.#claimSoon(),
+      controls: (uid) => this.#runners.get(uid)?.poke(),
+      'job-outcomes': (key) => runnerOf(key)?.hint('jobs', key),
+      decisions: (key) => runnerOf(key)?.hint('approvals', key),
+      events: (key) => {
         const [namespace = '', name = ''] = key.split(/\/(.*)/s);
         for (const runner of this.#runners.values()) runner.eventPublished(namespace, name);
-      }),
-      store.subscribe('queues', (queue) => this.#world.queues.wake(queue)),
-    ];
+      },
+      queues: (queue) => this.#world.queues.wake(queue),
+    };
+    return Object.entries(listeners).map(([topic, heard]) =>
+      // An empty key: hints were lost.
+      store.subscribe(topic as Topic, (key) => (key === '' ? this.#lookAtAll() : heard(key))),
+    );
+  }
+
+  #lookAtAll(): void {
+    this.#claimSoon();
+    for (const runner of this.#runners.values()) runner.lookAtAll();
   }
 
   /** Shows the others that this engine lives. Without its seat it must not write: it lets go of all and sits down again. */

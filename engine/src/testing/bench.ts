@@ -21,6 +21,7 @@ export class Bench {
   readonly store: Store;
   readonly open: () => Store | Promise<Store>;
   readonly #tidy: () => Promise<void>;
+  readonly #limits: Partial<EngineLimits>;
   #engine: { stop: AbortController; engine: Engine } | undefined;
 
   /** On an embedded store of its own. */
@@ -30,10 +31,16 @@ export class Bench {
     return new Bench(open(), open, () => rm(folder, { recursive: true }));
   }
 
-  /** `open`: opens the store once more. `tidy`: called after the store was closed. */
-  constructor(store: Store, open: () => Store | Promise<Store>, tidy: () => Promise<void>) {
+  /** `open`: opens the store once more. `tidy`: called after the store was closed. `limits`: of the engines. */
+  constructor(
+    store: Store,
+    open: () => Store | Promise<Store>,
+    tidy: () => Promise<void>,
+    limits: Partial<EngineLimits> = {},
+  ) {
     this.store = store;
     this.open = open;
+    this.#limits = { ...testLimits, ...limits };
     this.#tidy = tidy;
   }
 
@@ -52,7 +59,7 @@ export class Bench {
       agents: this.directory,
       logger: silent,
       signal: stop.signal,
-      limits: { ...testLimits, ...limits },
+      limits: { ...this.#limits, ...limits },
     };
     this.#engine = { stop, engine: await startEngine(options) };
   }

@@ -128,7 +128,7 @@ function describeSweep(points: readonly number[]): void {
     expect(golden.executed).toHaveLength(16);
     expect(golden.approvals).toEqual([['u1/sign/1', 'decided']]);
     expect(golden.events).toEqual(['payment-2']);
-    expect(goldenWrites).toBeGreaterThan(12);
+    expect(goldenWrites).toBeGreaterThan(8);
   });
 
   describe.each<Fault>(['before', 'after'])('killed %s', (when) => {

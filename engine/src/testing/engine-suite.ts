@@ -156,9 +156,12 @@ function describeQueues(): void {
   test('of the same key: so many at once, in the order in which they came', async () => {
     const writer = await slowly();
     await bench.startEngine();
-    for (const uid of ['r1', 'r2', 'r3']) await bench.submit(held({ limit: 1 }), 'x', uid);
-    await bench.submit(held({ limit: 1 }), 'other', 'r4');
+    await bench.submit(held({ limit: 1 }), 'x', 'r1');
+    await bench.projected(({ status }) => status.phase === 'Running', 'r1');
+    await bench.submit(held({ limit: 1 }), 'x', 'r2');
     await bench.projected(({ status }) => status.phase === 'Queued', 'r2');
+    await bench.submit(held({ limit: 1 }), 'x', 'r3');
+    await bench.submit(held({ limit: 1 }), 'other', 'r4');
     await bench.projected(({ status }) => status.phase === 'Queued', 'r3');
     await until(() => (writer.asked.length === 2 ? true : undefined));
     release();
