@@ -241,11 +241,13 @@ export const triggerStatus = z.object({
       generation: z.int().describe('The generation of the spec for which this was looked at.'),
       resourceVersion: z.string().max(64).describe('All changes up to this version have been dealt with.'),
       createdUpTo: time.describe('Objects that were created before have been dealt with, RFC 3339.'),
-      matching: z
+      known: z
         .string()
         .max(20_000)
         .optional()
-        .describe('Digests of the objects for which the filter was true, so that none counts twice.'),
+        .describe(
+          'Digests of the objects for which the filter was true, or that came last, so that none counts twice.',
+        ),
     })
     .optional()
     .describe('How far a watch has come.'),

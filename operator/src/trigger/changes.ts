@@ -2,7 +2,7 @@
 // a failed write or a relist) start the same under the same names, and what has been dealt with starts nothing again.
 //
 // What is remembered goes into the Trigger's status: up to which resourceVersion and time of creation all is dealt with,
-// and for which objects the filter was true then. Each start is created before that is written.
+// and which objects were known then. Each start is created before that is written.
 import { createHash } from 'node:crypto';
 import { labels, type Trigger, type TriggerStatus, type WatchedChange, type WatchTrigger } from '@kadre/crds';
 import { passes, TriggerError, type Cause, type Happening, type TriggerPlan } from '@kadre/engine';
@@ -15,8 +15,11 @@ export interface Progress {
   resourceVersion: string;
   /** Objects created before have been dealt with. Milliseconds since 1970, by the clock of the API server. */
   createdUpTo: number;
-  /** Digests of the UIDs of the objects for which the filter is true. */
-  matching: ReadonlySet<string>;
+  /**
+   * Digests of the UIDs of the objects for which the filter is true; where nothing hangs on that, of the wanted ones among
+   * those that were created last, which `createdUpTo` does not tell from those to come.
+   */
+  known: ReadonlySet<string>;
 }
 
 export interface Fire {
@@ -48,15 +51,15 @@ interface Subject {
   now: number;
 }
 
-/** The objects whose match is remembered: their digests must fit into the status. */
-const MAX_MATCHING = 2000;
+/** Their digests must fit into the status. */
+const MAX_KNOWN = 2000;
 const DIGEST = 8;
 /** How late news of an object's creation may come. */
 const SLACK_MS = 60_000;
 
 /** Everything is new: only what was created since `createdUpTo` counts, as Added. */
 export function firstLook(subject: Subject, objects: readonly KubeObject[], createdUpTo: number): Batch {
-  return look(subject, objects, { resourceVersion: '0', createdUpTo, matching: new Set() }, false);
+  return look(subject, objects, { resourceVersion: '0', createdUpTo, known: new Set() }, false);
 }
 
 /** What has changed while nobody looked, as far as it can still be seen: deletions cannot. */
@@ -67,21 +70,23 @@ export function lookAgain(subject: Subject, objects: readonly KubeObject[], befo
 function look(subject: Subject, objects: readonly KubeObject[], before: Progress, modified: boolean): Batch {
   const { watch } = subject;
   const fires: Fire[] = [];
-  const matching = new Set<string>();
+  const known = new Set<string>();
+  const createdUpTo = Math.max(before.createdUpTo, ...objects.map(createdAt));
   for (const object of inOrder(objects)) {
-    const isNew = createdAt(object) >= before.createdUpTo && watch.changes.includes('Added');
+    const digest = digestOf(object);
+    const isNew =
+      createdAt(object) >= before.createdUpTo && !before.known.has(digest) && watch.changes.includes('Added');
     const change = { type: isNew ? 'Added' : 'Modified', object } as const;
     const isMatch = matches(subject, change);
-    if (isMatch && tracks(subject)) matching.add(digestOf(object));
+    if (isMatch && (tracks(subject) || createdAt(object) >= createdUpTo)) known.add(digest);
     const version = object.metadata.resourceVersion ?? '';
     if (!isMatch || (before.resourceVersion !== '0' && !isNewer(version, before.resourceVersion))) continue;
     if (isNew) fires.push(fire(subject, change, uidOf(object)));
-    else if (modified && watch.changes.includes('Modified') && !before.matching.has(digestOf(object)))
+    else if (modified && watch.changes.includes('Modified') && !(tracks(subject) && before.known.has(digest)))
       fires.push(fire(subject, change, modifiedKey(subject, object, before.resourceVersion)));
   }
   const newest = newestVersion(objects, '0');
-  const createdUpTo = Math.max(before.createdUpTo, ...objects.map(createdAt));
-  return { fires, progress: { resourceVersion: newest, createdUpTo, matching: capped(matching) }, taken: 0 };
+  return { fires, progress: { resourceVersion: newest, createdUpTo, known: capped(known) }, taken: 0 };
 }
 
 /** @param persisted the resourceVersion that the status holds */
@@ -94,7 +99,8 @@ export function follow(
   const { trigger, watch, now } = subject;
   const born = Date.parse(trigger.metadata.creationTimestamp);
   const fires: Fire[] = [];
-  const matching = new Set(before.matching);
+  const matching = new Set(tracks(subject) ? before.known : []);
+  const wanted: Readonly<KubeObject>[] = [];
   const turned = new Set<string>();
   let taken = 0;
   for (const { type, object, old } of changes) {
@@ -111,29 +117,31 @@ export function follow(
       const key = type === 'updated' ? modifiedKey(subject, object, persisted) : uidOf(object);
       fires.push(fire(subject, change, key));
     }
+    if (isMatch && type === 'added') wanted.push(object);
     if (stays !== wasMatch) turned.add(digest);
     if (stays) matching.add(digest);
     else matching.delete(digest);
   }
   const looked = changes.slice(0, taken).map(({ object }) => object);
-  const progress: Progress = {
-    resourceVersion: newestVersion(looked, before.resourceVersion),
-    createdUpTo: Math.max(before.createdUpTo, now - SLACK_MS, ...looked.map(createdAt)),
-    matching: capped(matching),
-  };
-  return { fires, progress, taken };
+  const createdUpTo = Math.max(before.createdUpTo, now - SLACK_MS, ...looked.map(createdAt));
+  const latest = wanted.filter((object) => createdAt(object) >= createdUpTo).map(digestOf);
+  const known = tracks(subject)
+    ? matching
+    : new Set([...(createdUpTo === before.createdUpTo ? before.known : []), ...latest]);
+  const resourceVersion = newestVersion(looked, before.resourceVersion);
+  return { fires, progress: { resourceVersion, createdUpTo, known: capped(known) }, taken };
 }
 
 /** As the status holds it. */
 export function writtenProgress(
-  { resourceVersion, createdUpTo, matching }: Progress,
+  { resourceVersion, createdUpTo, known }: Progress,
   generation: number,
 ): NonNullable<TriggerStatus['watched']> {
   return {
     generation,
     resourceVersion,
     createdUpTo: new Date(createdUpTo).toISOString(),
-    ...(matching.size > 0 && { matching: [...matching].sort().join('') }),
+    ...(known.size > 0 && { known: [...known].sort().join('') }),
   };
 }
 
@@ -141,7 +149,7 @@ export function readProgress(watched: NonNullable<TriggerStatus['watched']>): Pr
   return {
     resourceVersion: watched.resourceVersion,
     createdUpTo: Date.parse(watched.createdUpTo),
-    matching: new Set(watched.matching?.match(new RegExp(`.{${DIGEST}}`, 'g')) ?? []),
+    known: new Set(watched.known?.match(new RegExp(`.{${DIGEST}}`, 'g')) ?? []),
   };
 }
 
@@ -188,8 +196,8 @@ const createdAt = ({ metadata }: Readonly<KubeObject>): number => Date.parse(met
 const digestOf = (object: Readonly<KubeObject>): string =>
   createHash('sha256').update(uidOf(object)).digest('base64url').slice(0, DIGEST);
 
-const capped = (matching: ReadonlySet<string>): ReadonlySet<string> =>
-  matching.size <= MAX_MATCHING ? matching : new Set([...matching].slice(-MAX_MATCHING));
+const capped = (known: ReadonlySet<string>): ReadonlySet<string> =>
+  known.size <= MAX_KNOWN ? known : new Set([...known].slice(-MAX_KNOWN));
 
 const newestVersion = (objects: readonly Readonly<KubeObject>[], least: string): string =>
   objects.reduce((newest, { metadata }) => {

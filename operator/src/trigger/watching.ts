@@ -137,7 +137,7 @@ function turnOf(watch: Watch, trigger: Trigger, plan: TriggerPlan, now: number):
   const { fires, progress, taken } = looked;
   const value = writtenProgress(progress, trigger.metadata.generation);
   const { written } = watch;
-  const isUrgent = !written || fires.length > 0 || value.matching !== written.value.matching;
+  const isUrgent = !written || fires.length > 0 || value.known !== written.value.known;
   const hasMoved = value.resourceVersion !== written?.value.resourceVersion;
   const wait = isUrgent || !hasMoved ? 0 : written.at + WRITE_MS - now;
   const isWritten = isUrgent || (hasMoved && wait <= 0);
@@ -175,6 +175,7 @@ function looking(watch: Watch, trigger: Trigger, plan: TriggerPlan, now: number)
   const known = watch.written?.value ?? keptOf(trigger).watched;
   if (known) return lookAgain(subject, objects, readProgress(known));
   // A Trigger whose spec was changed begins anew.
-  const createdUpTo = trigger.status?.watched ? now : Date.parse(trigger.metadata.creationTimestamp);
+  const { generation, creationTimestamp } = trigger.metadata;
+  const createdUpTo = generation > 1 ? now : Date.parse(creationTimestamp);
   return firstLook(subject, objects, createdUpTo);
 }
