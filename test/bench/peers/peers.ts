@@ -5,17 +5,7 @@ import { join } from 'node:path';
 import { contenders, KADRE } from './contenders.ts';
 import { secondsOf, Turn, type Contender, type Outcome } from './contender.ts';
 import { benchCache } from './install.ts';
-import {
-  BUDGET_SECONDS,
-  floor,
-  LIMIT_SECONDS,
-  loads,
-  ENOUGH_SECONDS,
-  ROUNDS,
-  warmUp,
-  type Load,
-  type Row,
-} from './loads.ts';
+import { BUDGET_SECONDS, floor, LIMIT_SECONDS, ENOUGH_SECONDS, rounds, warmUp, type Load, type Row } from './loads.ts';
 import { peersReport } from './report.ts';
 
 export async function peers(): Promise<string> {
@@ -23,24 +13,25 @@ export async function peers(): Promise<string> {
   const { present, absent } = await contenders();
   const rows = present.map((contender) => ({ name: contender.name, outcomes: new Map<Load, Outcome[]>(), contender }));
   const begun = performance.now();
-  for (let round = 1; round <= ROUNDS; round++) {
+  const again = (outcomes: Outcome[] = []) =>
+    outcomes.length === 0 || (worthIt(outcomes) && performance.now() - begun < BUDGET_SECONDS * 1000);
+  for (const [round, asked] of rounds.entries()) {
     for (const row of rows) {
-      if (round > 1 && performance.now() - begun > BUDGET_SECONDS * 1000) continue;
-      const open = wanted(row.contender).filter((load) => again(row.outcomes.get(load) ?? []));
+      const open = asked.filter((load) => concerns(load, row.contender) && again(row.outcomes.get(load)));
       if (open.length === 0) continue;
       const started = performance.now();
       await takeTurn(row.contender, open, (load, outcome) => note(row, load, outcome));
       const seconds = ((performance.now() - started) / 1000).toFixed(0);
-      console.error(`Round ${round} of ${ROUNDS}: ${row.name}, ${seconds} s`);
+      console.error(`Round ${round + 1} of ${rounds.length}: ${row.name}, ${seconds} s`);
     }
   }
   return peersReport(rows, absent, busy);
 }
 
-const wanted = ({ name }: Contender): Load[] => (name === KADRE ? [floor, ...loads] : loads);
+const concerns = (load: Load, { name }: Contender) => load !== floor || name === KADRE;
 
-/** Whether another round is worth its time. */
-function again(outcomes: Outcome[]): boolean {
+/** What fails or takes long would do so again. */
+function worthIt(outcomes: Outcome[]): boolean {
   const seconds = secondsOf(outcomes);
   return seconds.length === outcomes.length && seconds.reduce((sum, one) => sum + one, 0) <= ENOUGH_SECONDS;
 }

@@ -2,7 +2,9 @@ import { cpus } from 'node:os';
 import { grid, median } from '../report.ts';
 import { secondsOf, type Outcome } from './contender.ts';
 import { KADRE, type Absent } from './contenders.ts';
-import { floor, LIMIT_SECONDS, loads, ROUNDS, type Load, type Row } from './loads.ts';
+import { floor, LIMIT_SECONDS, loads, type Load, type Row } from './loads.ts';
+
+const BUSY = ' The machine was busy with other work: measure again when it is idle before quoting a figure.';
 
 /** In Markdown. */
 export function peersReport(rows: Row[], absent: Absent[], busy: number): string {
@@ -58,5 +60,5 @@ function overHttp(kadre: Row): string {
 
 function machine(busy: number): string {
   const processor = `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), load ${busy.toFixed(1)} before`;
-  return `Median (least–most) of up to ${ROUNDS} rounds; × is beside ${KADRE}. Node ${process.version}, ${processor}.`;
+  return `Median (least–most) of up to three rounds; × is beside ${KADRE}. Node ${process.version}, ${processor}.${busy < 1 ? '' : BUSY}`;
 }
