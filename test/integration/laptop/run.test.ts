@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startAgent } from '../../../engine/src/testing/agent-server.ts';
 import { Laptop, simulated, startedSteps, workflow } from './kadre.ts';
@@ -152,6 +152,16 @@ describe('a run that was cut short', () => {
       status: 2,
       stderr: expect.stringContaining('is over'),
     });
+  });
+
+  test('before it began begins when it is resumed', async () => {
+    const file = await laptop.manifests(workflow('w', ask('one')));
+    await laptop.kadre(['run', '-f', file, '--name', 'r']);
+    const record = JSON.parse(await readFile(join(laptop.history, 'runs/r/run.json'), 'utf8')) as object;
+    await mkdir(join(laptop.history, 'runs/s'));
+    const fresh = { ...record, name: 's', uid: 'uid-s', finishedAt: undefined, phase: undefined };
+    await writeFile(join(laptop.history, 'runs/s/run.json'), JSON.stringify(fresh));
+    expect(await laptop.kadre(['run', '--resume', 's'])).toMatchObject({ status: 0, stdout: 'Reply to one\n' });
   });
 
   test('by Ctrl-C is cancelled, with its last steps carried out', async () => {

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Failure, RunPhase } from '@kadre/crds';
-import { lockStore, StoreLockedError, type RunSubmission, type StoredEvent } from '@kadre/store';
+import { lockStore, StoreLockedError, type Fork, type RunSubmission, type StoredEvent } from '@kadre/store';
 import { UsageError } from '../errors.ts';
 import type { Pinned } from '../run/pin.ts';
 import type { Environment } from '../run/secrets.ts';
@@ -27,6 +27,25 @@ export interface RunRecord {
   sources: string[];
   /** Agents that somebody else serves. */
   served: Record<string, string>;
+  /** What it takes over from which run. */
+  fork?: Fork;
+}
+
+/** As the engine takes it. The same each time, so that a run that was cut short before it began can begin. */
+export function submissionOf({ uid, name, pinned, fork }: RunRecord): RunSubmission {
+  const { namespace, subject, workflow, workflows, input, limits, requestedBy } = pinned;
+  return {
+    uid,
+    namespace,
+    name,
+    subject,
+    workflow,
+    workflows,
+    input: input ?? null,
+    ...(limits && { limits }),
+    ...(requestedBy !== undefined && { requestedBy }),
+    ...(fork && { fork }),
+  };
 }
 
 /** What is kept of the log of a run that another one was forked from. */
@@ -55,7 +74,7 @@ function folderOf(history: string, name: string): RunFolder {
 }
 
 /** @throws {UsageError} if there is a run of that name already */
-export async function makeFolder(history: string, record: RunRecord): Promise<RunFolder> {
+export async function makeFolder(history: string, record: RunRecord, fork?: ForkedLog): Promise<RunFolder> {
   const folder = folderOf(history, record.name);
   // Prompts and answers are nobody else's business.
   await mkdir(join(history, 'runs'), { recursive: true, mode: 0o700 });
@@ -65,6 +84,8 @@ export async function makeFolder(history: string, record: RunRecord): Promise<Ru
       `there is a run ${record.name} already: choose another --name, or go on with kadre run --resume ${record.name}`,
     );
   });
+  // With the record the run is there: what it needs comes before.
+  if (fork) await writeFile(folder.fork, JSON.stringify(fork), { mode: 0o600 });
   await writeRecord(folder, record);
   return folder;
 }
@@ -129,10 +150,6 @@ export function isAtWork(history: string, name: string): boolean {
 export async function forgetRuns(history: string, keep: number): Promise<void> {
   const over = (await listRuns(history)).filter(({ finishedAt }) => finishedAt !== undefined);
   for (const { name } of over.slice(keep)) await rm(folderOf(history, name).path, { recursive: true, force: true });
-}
-
-export async function writeFork({ fork }: RunFolder, log: ForkedLog): Promise<void> {
-  await writeFile(fork, JSON.stringify(log), { mode: 0o600 });
 }
 
 export async function readFork({ fork }: RunFolder): Promise<ForkedLog | undefined> {

@@ -55,7 +55,7 @@ export function isThere(catalog: Catalog, kind: KindName, namespace: string, nam
  * The object of that name; of several, the one that a later `-f` names.
  * @throws {UsageError} when one `-f` holds several that differ
  */
-export function findManifest(catalog: Catalog, kind: KindName, namespace: string, name: string): Manifest | undefined {
+function findManifest(catalog: Catalog, kind: KindName, namespace: string, name: string): Manifest | undefined {
   const all = allNamed(catalog, kind, namespace, name);
   const last = Math.max(...all.map(({ document }) => document.source));
   const [first, ...others] = all.filter(({ document }) => document.source === last);

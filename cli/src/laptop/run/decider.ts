@@ -152,7 +152,7 @@ export class Decider {
 }
 
 /** At work, and nothing inside them is. */
-export function live(view: RunView): StepView[] {
+function live(view: RunView): StepView[] {
   const isLive = ({ phase }: StepView): boolean => phase === 'Running' || phase === 'Waiting';
   return [...view.all.values()].filter((step) => isLive(step) && !step.children.some(isLive));
 }

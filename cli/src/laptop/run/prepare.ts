@@ -2,16 +2,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { schemaProblem } from '@kadre/engine';
-import { openSqliteStore, type RunSubmission } from '@kadre/store';
+import { openSqliteStore, type Fork } from '@kadre/store';
 import { UsageError } from '../errors.ts';
-import {
-  makeFolder,
-  openFolder,
-  writeFork,
-  type ForkedLog,
-  type RunFolder,
-  type RunRecord,
-} from '../history/folders.ts';
+import { makeFolder, openFolder, type ForkedLog, type RunFolder, type RunRecord } from '../history/folders.ts';
 import { catalogOf, findSecret, type Catalog } from '../manifests/catalog.ts';
 import { readDocuments } from '../manifests/documents.ts';
 import { problemLine } from '../manifests/manifest.ts';
@@ -25,8 +18,6 @@ import { findTarget } from './target.ts';
 export interface Prepared {
   folder: RunFolder;
   record: RunRecord;
-  /** Absent: it was submitted before. */
-  submission?: RunSubmission;
   secret: (name: string) => Record<string, string> | undefined;
 }
 
@@ -136,7 +127,7 @@ async function inputOf(
 }
 
 interface Forked {
-  fork: NonNullable<RunSubmission['fork']>;
+  fork: Fork;
   log: ForkedLog;
   served?: Record<string, string>;
 }
@@ -160,23 +151,10 @@ async function begin(
     pinned,
     sources: options.file.map((source) => (source === '-' ? source : resolve(source))),
     served: { ...forked?.served, ...Object.fromEntries(servedAgents(options)) },
-  };
-  const folder = await makeFolder(history, record);
-  if (forked) await writeFork(folder, forked.log);
-  const { namespace, subject, workflow, workflows, input, limits, requestedBy } = pinned;
-  const submission: RunSubmission = {
-    uid: record.uid,
-    namespace,
-    name,
-    subject,
-    workflow,
-    workflows,
-    input: input ?? null,
-    ...(limits && { limits }),
-    ...(requestedBy !== undefined && { requestedBy }),
     ...(forked && { fork: forked.fork }),
   };
-  return { folder, record, submission, secret: secretsFrom(catalog, pinned, env) };
+  const folder = await makeFolder(history, record, forked?.log);
+  return { folder, record, secret: secretsFrom(catalog, pinned, env) };
 }
 
 /** The log of a run as far as it has come, be it at work or not. */

@@ -5,7 +5,7 @@ import type { Model, Provider } from '@kadre/crds';
 export type Environment = Record<string, string | undefined>;
 
 /** Secret llm, key openai → KADRE_SECRET_LLM_OPENAI. */
-export function secretVariable(secret: string, key: string): string {
+function secretVariable(secret: string, key: string): string {
   const part = (text: string): string => text.toUpperCase().replace(/[^A-Z0-9]+/g, '_');
   return `KADRE_SECRET_${part(secret)}_${part(key)}`;
 }

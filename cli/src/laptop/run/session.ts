@@ -1,9 +1,9 @@
 // One run at work in this process: store, engine, agents and gateway.
 import { join } from 'node:path';
 import { startEngine } from '@kadre/engine';
-import { openSqliteStore, type RunSubmission, type Store, type StoredEvent } from '@kadre/store';
+import { openSqliteStore, type Store, type StoredEvent } from '@kadre/store';
 import type { Logger } from 'pino';
-import { lockRun, readFork, type RunFolder, type RunRecord } from '../history/folders.ts';
+import { lockRun, readFork, submissionOf, type RunFolder, type RunRecord } from '../history/folders.ts';
 import { laptopStore, openOutputCache } from '../history/laptop-store.ts';
 import { startAgentHost } from './agent-host.ts';
 
@@ -12,8 +12,6 @@ export interface SessionOptions {
   history: string;
   folder: RunFolder;
   record: RunRecord;
-  /** Absent: the run was submitted before, and goes on. */
-  submission?: RunSubmission;
   secret: (name: string) => Record<string, string> | undefined;
   logger: Logger;
 }
@@ -30,7 +28,7 @@ export interface Session {
 }
 
 export async function openSession(options: SessionOptions): Promise<Session> {
-  const { history, folder, record, submission, logger, secret } = options;
+  const { history, folder, record, logger, secret } = options;
   const unlock = lockRun(folder, record.name);
   const cache = openOutputCache(join(history, 'cache.db'));
   const own = openSqliteStore(folder.store);
@@ -39,8 +37,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const { namespace, agents, models } = record.pinned;
   const served = new Map(Object.entries(record.served));
   const host = await startAgentHost({ namespace, agents, models, served, secret, store, logger });
-  if (submission) await store.submitRun(submission);
-  const before = submission ? 0 : (await store.events(record.uid)).length;
+  await store.submitRun(submissionOf(record));
+  const before = (await store.events(record.uid)).length;
   const engine = await startEngine({ store, agents: host.directory, logger, signal: stopping.signal });
   const reader = new Reader(store, record.uid);
   return {

@@ -1,5 +1,5 @@
 // A few lines at the bottom of a terminal that are drawn over and over.
-import type { Streams } from './terminal.ts';
+import type { Streams } from './streams.ts';
 
 const HIDE_CURSOR = '\u001b[?25l';
 const SHOW_CURSOR = '\u001b[?25h';

@@ -1,13 +1,7 @@
 // Where a command reads from and writes to. Results go to standard output; whatever is said meanwhile to standard error, so
 // that the result can be piped on.
-import type { ReadStream, WriteStream } from 'node:tty';
 import { Screen } from './screen.ts';
-
-export interface Streams {
-  stdin: NodeJS.ReadableStream & Partial<Pick<ReadStream, 'isTTY'>>;
-  stdout: NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY'>>;
-  stderr: NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY' | 'columns' | 'rows'>>;
-}
+import type { Streams } from './streams.ts';
 
 export class Terminal {
   readonly streams: Streams;
