@@ -21,7 +21,12 @@ interface Shared {
 const shared: Shared[] = [
   { template: 'crds.yaml', from: ['crds/manifests'], when: 'crds.install', keep: true },
   { template: 'rbac.yaml', from: ['config/rbac'] },
-  { template: 'services.yaml', from: ['config/manager/service.yaml'] },
+  {
+    template: 'services.yaml',
+    from: ['config/manager/service.yaml'],
+    // With one pod, agents at work wait for it; with several, they get one that is ready.
+    replace: ['publishNotReadyAddresses: true', 'publishNotReadyAddresses: {{ not (include "kadre.postgres" .) }}'],
+  },
   { template: 'admission-policies.yaml', from: ['config/policy'], when: 'admissionPolicy.enabled' },
   {
     template: 'network-policy.yaml',
@@ -30,7 +35,7 @@ const shared: Shared[] = [
     // The last list of the object is the egress rules.
     replace: [
       '          protocol: TCP\n$',
-      '          protocol: TCP\n    {{- with .Values.networkPolicy.extraEgress }}\n    {{- toYaml . | nindent 4 }}\n    {{- end }}\n',
+      '          protocol: TCP\n    {{- with include "kadre.egress" . | trim }}\n    {{- . | nindent 4 }}\n    {{- end }}\n',
     ],
   },
 ];

@@ -27,12 +27,14 @@ interface Manifest {
 
 interface Container {
   image: string;
-  env: { name: string; value?: string }[];
+  args: string[];
+  env: { name: string; value?: string; valueFrom?: { secretKeyRef?: { name: string; key: string } } }[];
   resources: { requests: Record<string, string>; limits: Record<string, string> };
   securityContext: Record<string, unknown>;
 }
 
 interface PodSpec {
+  serviceAccountName: string;
   nodeSelector?: Record<string, string>;
   securityContext: Record<string, unknown>;
   volumes: Record<string, unknown>[];
@@ -54,7 +56,9 @@ async function rendered(program: string, ...args: string[]): Promise<Manifest[]>
   return documents.filter((document) => document !== null);
 }
 
-const kustomize = () => rendered(kubectl, 'kubectl', 'kustomize', 'config/default');
+const kustomize = (folder = 'config/default') => rendered(kubectl, 'kubectl', 'kustomize', folder);
+const postgres = 'store.postgres.existingSecret=kadre-postgres';
+const separate = ['mode=separate', postgres];
 const chart = (...sets: string[]) =>
   rendered(
     helm,
@@ -91,15 +95,44 @@ function comparable(objects: Manifest[]): Map<string, unknown> {
   );
 }
 
-function podOf(objects: Manifest[]): PodSpec {
-  const deployment = objects.find(({ kind }) => kind === 'Deployment');
-  return (deployment?.spec as { template: { spec: PodSpec } }).template.spec;
+interface DeploymentSpec {
+  replicas?: number;
+  template: { metadata: { labels: Record<string, string> }; spec: PodSpec };
 }
 
+const deployments = (objects: Manifest[]): Map<string, DeploymentSpec> =>
+  new Map(
+    objects
+      .filter(({ kind }) => kind === 'Deployment')
+      .map(({ metadata, spec }) => [metadata.name, spec as unknown as DeploymentSpec]),
+  );
+
+function podsOf(objects: Manifest[]): PodSpec[] {
+  return [...deployments(objects).values()].map(({ template }) => template.spec);
+}
+
+function podOf(objects: Manifest[]): PodSpec {
+  const [pod] = podsOf(objects);
+  if (!pod) throw new Error('no Deployment');
+  return pod;
+}
+
+/** Of the container: name -> value, or the Secret that has it. */
+const environment = (pod: PodSpec | undefined): Record<string, string> =>
+  Object.fromEntries(
+    (pod?.containers[0]?.env ?? []).map(({ name, value, valueFrom }) => {
+      const { name: secret, key } = valueFrom?.secretKeyRef ?? {};
+      return [name, value ?? `${secret ?? ''}/${key ?? ''}`];
+    }),
+  );
+
 describe('kustomize and Helm', () => {
-  test('render the same objects', async () => {
-    const byKustomize = comparable(await kustomize());
-    const byHelm = comparable(await chart());
+  test.each([
+    ['SQLite', 'config/default', []],
+    ['PostgreSQL', 'config/overlays/postgres', [postgres, 'replicas=2']],
+  ])('render the same objects with %s', async (_store, folder, sets) => {
+    const byKustomize = comparable(await kustomize(folder));
+    const byHelm = comparable(await chart(...sets));
     expect([...byHelm.keys()].sort()).toEqual([...byKustomize.keys()].sort());
     for (const [name, object] of byKustomize) expect([name, byHelm.get(name)]).toEqual([name, object]);
   });
@@ -111,18 +144,18 @@ describe('kustomize and Helm', () => {
   });
 
   test.each([
-    ['kustomize', kustomize],
-    ['Helm', () => chart()],
-  ])('give the pod what restricted Pod Security asks for, and limits, with %s', async (_by, render) => {
-    const pod = podOf(await render());
-    expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
-    expect(pod.volumes.flatMap((volume) => Object.keys(volume)).sort()).toEqual([
-      'emptyDir',
-      'name',
-      'name',
-      'persistentVolumeClaim',
-    ]);
-    for (const { securityContext, resources } of pod.containers) {
+    ['the pod of kustomize', () => kustomize(), 1],
+    ['the pod of Helm', () => chart(), 1],
+    ['each role of Helm', () => chart(...separate), 4],
+  ])('give %s what restricted Pod Security asks for, and limits', async (_by, render, count) => {
+    const pods = podsOf(await render());
+    expect(pods).toHaveLength(count);
+    for (const pod of pods) {
+      expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+      const sources = pod.volumes.flatMap((volume) => Object.keys(volume)).filter((key) => key !== 'name');
+      expect(['emptyDir', 'persistentVolumeClaim']).toEqual(expect.arrayContaining(sources));
+    }
+    for (const { securityContext, resources } of pods.flatMap(({ containers }) => containers)) {
       expect(securityContext).toEqual({
         allowPrivilegeEscalation: false,
         readOnlyRootFilesystem: true,
@@ -141,9 +174,11 @@ describe('the chart', () => {
     const kinds = (await chart()).filter(({ kind }) => kind === 'CustomResourceDefinition');
     expect(kinds.map(({ metadata }) => metadata.name).sort()).toEqual([
       'agents.kadre.dev',
+      'approvals.kadre.dev',
       'gpupools.kadre.dev',
       'models.kadre.dev',
       'runs.kadre.dev',
+      'triggers.kadre.dev',
       'workflows.kadre.dev',
     ]);
     for (const { metadata } of kinds) expect(metadata.annotations?.['helm.sh/resource-policy']).toBe('keep');
@@ -168,6 +203,7 @@ describe('the chart', () => {
     ['admissionPolicy.enabled=false', 'ValidatingAdmissionPolicy'],
     ['networkPolicy.enabled=false', 'NetworkPolicy'],
     ['persistence.existingClaim=mine', 'PersistentVolumeClaim'],
+    [postgres, 'PersistentVolumeClaim'],
   ])('with %s has no %s', async (set, kind) => {
     expect((await chart(set)).map((object) => object.kind)).not.toContain(kind);
   });
@@ -180,12 +216,114 @@ describe('the chart', () => {
   });
 
   test.each([
-    ['two replicas on the embedded store', 'replicas=2', /replicas/],
-    ['a store that does not exist', 'store.type=postgres', /type/],
+    ['two replicas on SQLite', 'replicas=2', /replicas/],
+    ['roles of their own on SQLite', 'mode=separate', /mode/],
+    ['a mode that does not exist', 'mode=together', /mode/],
+    ['a store that does not exist', 'store.mysql.url=x', /mysql/],
+    ['a retention of no days', 'retention.keepDays=0', /keepDays/],
+    ['a bucket without credentials', 'blobs.s3.bucket=kadre', /s3/],
+    ['a bucket that cannot be one', 'blobs.s3.bucket=Kadre_1', /bucket/],
+    ['an archive that nothing goes into', 'archive.existingClaim=old', /retention/],
+    ['blobs in two places', 'blobs.existingClaim=a,blobs.s3.bucket=kadre,s3.existingSecret=aws', /blobs/],
     ['a misspelt value', 'replica=1', /replica/],
     ['a digest that is none', 'image.digest=latest', /digest/],
     ['a level that does not exist', 'logLevel=verbose', /logLevel/],
   ])('refuses %s', async (_what, set, complaint) => {
     await expect(chart(set)).rejects.toThrow(complaint);
+  });
+});
+
+describe('with roles of their own, the chart', () => {
+  test('makes a Deployment of each, with two pods and a budget for disruptions, and an account with its own rights', async () => {
+    const objects = await chart(...separate);
+    const found = [...deployments(objects)].map(([name, { replicas, template }]) => [
+      name,
+      replicas,
+      template.spec.containers[0]?.args,
+      template.spec.serviceAccountName,
+    ]);
+    expect(found.sort()).toEqual([
+      ['kadre-engine', 2, ['engine'], 'kadre-engine'],
+      ['kadre-gateway', 2, ['gateway'], 'kadre-gateway'],
+      ['kadre-operator', 2, ['operator'], 'kadre'],
+      ['kadre-server', 2, ['server'], 'kadre-server'],
+    ]);
+    const named = (wanted: string) =>
+      objects.filter(({ kind }) => kind === wanted).map(({ metadata }) => metadata.name);
+    expect(named('PodDisruptionBudget').sort()).toEqual(found.map(([name]) => name));
+    expect(named('ServiceAccount').sort()).toEqual(['kadre', 'kadre-engine', 'kadre-gateway', 'kadre-server']);
+    expect(named('ClusterRoleBinding')).toEqual(
+      expect.arrayContaining(['kadre-engine', 'kadre-gateway', 'kadre-server']),
+    );
+    expect(named('ClusterRole')).toEqual(expect.arrayContaining(['kadre-engine', 'kadre-gateway', 'kadre-server']));
+  });
+
+  test('leads agents to ready pods of the gateway alone', async () => {
+    const objects = await chart(...separate);
+    const service = objects.find(({ kind, metadata }) => kind === 'Service' && metadata.name === 'kadre-gateway');
+    const { selector, publishNotReadyAddresses } = service?.spec as {
+      selector: Record<string, string>;
+      publishNotReadyAddresses: boolean;
+    };
+    const serving = [...deployments(objects)].filter(([, { template }]) =>
+      Object.entries(selector).every(([key, value]) => template.metadata.labels[key] === value),
+    );
+    expect(serving.map(([name]) => name)).toEqual(['kadre-gateway']);
+    expect(publishNotReadyAddresses).toBe(false);
+  });
+
+  test('leaves the number of gateways to an autoscaler, where there is one', async () => {
+    const objects = await chart(...separate, 'gateway.autoscaling.enabled=true');
+    expect(deployments(objects).get('kadre-gateway')?.replicas).toBeUndefined();
+    const scaler = objects.find(({ kind }) => kind === 'HorizontalPodAutoscaler');
+    expect(scaler?.spec).toMatchObject({ scaleTargetRef: { name: 'kadre-gateway' }, minReplicas: 2, maxReplicas: 10 });
+  });
+
+  test('gives every role the store and the blobs, and the operator what becomes of old runs', async () => {
+    const objects = await chart(
+      ...separate,
+      'blobs.s3.bucket=kadre',
+      's3.existingSecret=aws',
+      'retention.keepDays=30',
+      'archive.s3.bucket=old',
+      'archive.s3.prefix=runs',
+    );
+    const all = deployments(objects);
+    for (const [, { template }] of all) {
+      expect(environment(template.spec)).toMatchObject({
+        KADRE_STORE_URL: 'kadre-postgres/url',
+        KADRE_BLOBS_S3_BUCKET: 'kadre',
+        AWS_SECRET_ACCESS_KEY: 'aws/AWS_SECRET_ACCESS_KEY',
+      });
+    }
+    const tidy = { KADRE_RETENTION_KEEP_DAYS: '30', KADRE_ARCHIVE: 's3://old/runs' };
+    expect(environment(all.get('kadre-operator')?.template.spec)).toMatchObject(tidy);
+    expect(environment(all.get('kadre-engine')?.template.spec)).not.toHaveProperty('KADRE_ARCHIVE');
+  });
+
+  test('lets pods reach PostgreSQL, and buckets on a port of their own', async () => {
+    const objects = await chart(
+      ...separate,
+      'networkPolicy.postgres.to[0].ipBlock.cidr=10.0.0.5/32',
+      'blobs.s3.bucket=kadre',
+      's3.existingSecret=aws',
+      'networkPolicy.s3.port=9000',
+    );
+    const policy = objects.find(({ kind }) => kind === 'NetworkPolicy');
+    expect((policy?.spec as { egress: unknown[] }).egress.slice(-2)).toEqual([
+      { ports: [{ port: 5432, protocol: 'TCP' }], to: [{ ipBlock: { cidr: '10.0.0.5/32' } }] },
+      { ports: [{ port: 9000, protocol: 'TCP' }] },
+    ]);
+  });
+
+  test('mounts claims for blobs and archive where all pods see them', async () => {
+    const sets = ['blobs.existingClaim=big', 'archive.existingClaim=old', 'retention.keepRuns=100'];
+    const pod = podOf(await chart(postgres, 'replicas=2', ...sets));
+    expect(environment(pod)).toMatchObject({
+      KADRE_BLOBS_FOLDER: '/var/lib/kadre-blobs',
+      KADRE_ARCHIVE: '/var/lib/kadre-archive',
+      KADRE_FOLDERS_SHARED: 'true',
+    });
+    expect(pod.volumes.map(({ name }) => name)).toEqual(['blobs', 'archive', 'tmp']);
   });
 });

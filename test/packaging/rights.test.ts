@@ -35,8 +35,9 @@ function rights({ rules }: Role): string[] {
 }
 
 const controlPlane = roles('role.yaml');
+const alone = roles('alone.yaml');
 const people = roles('people.yaml');
-const all = [...controlPlane, ...people].map((role) => [`${role.kind} ${role.metadata.name}`, role] as const);
+const all = [...controlPlane, ...alone, ...people].map((role) => [`${role.kind} ${role.metadata.name}`, role] as const);
 
 describe.each(all)('%s', (_name, role) => {
   test('has exactly the rights that were reviewed', () => {
@@ -77,6 +78,22 @@ describe('the control plane', () => {
     const [, role] = controlPlane;
     expect(role?.kind).toBe('Role');
     expect(rights(role as Role).every((right) => right.startsWith('coordination.k8s.io/leases '))).toBe(true);
+  });
+});
+
+describe.each(alone.map((role) => [role.metadata.name, role] as const))('%s, which runs alone', (name, role) => {
+  test('may do nothing that not all roles together may', () => {
+    const whole = rights(controlPlane[0] as Role);
+    expect(rights(role).filter((right) => !whole.includes(right))).toEqual([]);
+  });
+
+  test('only reads, but for what it is there for', () => {
+    const purpose: Record<string, string[]> = {
+      'kadre-engine': [],
+      'kadre-gateway': ['authentication.k8s.io/tokenreviews create'],
+      'kadre-server': ['kadre.dev/runs create'],
+    };
+    expect(rights(role).filter((right) => !/ (get|list|watch)$/.test(right))).toEqual(purpose[name]);
   });
 });
 
