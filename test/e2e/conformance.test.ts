@@ -1,7 +1,7 @@
 // Every workflow pattern on real pods, all at once: what kubectl shows of each Run is what is expected of it anywhere.
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { readCases, type Case } from '../conformance/support/case.ts';
-import { prepareCluster, type ConformanceCluster } from '../support/conformance-cluster.ts';
+import { conformanceCluster } from '../support/conformance-cluster.ts';
 import { check } from '../conformance/support/describe.ts';
 import { play } from '../conformance/support/play.ts';
 import type { Target } from '../conformance/support/target.ts';
@@ -9,9 +9,9 @@ import { kubeconfig } from '../support/namespace.ts';
 
 const cases = readCases();
 const played = new Map<Case, { target: Target; outcome: Promise<unknown> }>();
-let cluster: ConformanceCluster;
+const cluster = conformanceCluster(kubeconfig(), cases);
 beforeAll(async () => {
-  cluster = await prepareCluster(kubeconfig(), cases);
+  await cluster.prepare();
   for (const one of cases) {
     const target = cluster.start(one);
     // Whose test fails is told when its turn comes.

@@ -14,35 +14,42 @@ const HOOK_TOKEN = 'a-token-for-the-tests';
 const API = { apiVersion: 'kadre.dev/v1alpha1' };
 
 export interface ConformanceCluster {
+  /** Resolves when all that the Runs need is ready. */
+  prepare(): Promise<void>;
   start(one: Case): Target;
   close(): Promise<void>;
 }
 
-/** Resolves when all that the Runs need is ready. */
-export async function prepareCluster(kubeconfig: string, cases: readonly Case[]): Promise<ConformanceCluster> {
-  const kubectl = kubectlFor(kubeconfig);
+export function conformanceCluster(kubeconfig: string, cases: readonly Case[]): ConformanceCluster {
+  // Without a namespace of its own: each object names one.
+  const kubectl = kubectlFor(kubeconfig, '');
   const namespaces = cases.map(({ name }) => PREFIX + name);
-  await kubectl.run(['delete', 'namespace', ...namespaces, '--ignore-not-found']);
-  await kubectl.apply(list(namespaces.map(namespace)));
-  await kubectl.apply(list(cases.flatMap((one) => objectsOf(one))));
   const snapshots = new Snapshots(kubectl);
-  await eventually('all agents, workflows and triggers ready', async () => {
-    const waiting = (await snapshots.of('agents,workflows,triggers')).filter(
-      (one) => one.metadata.namespace?.startsWith(PREFIX) && conditionOf(one, 'Ready')?.status !== 'True',
-    );
-    if (waiting.length === 0) return true;
-    throw new Error(
-      waiting.map((one) => `${one.kind} ${one.metadata.name}: ${conditionOf(one, 'Ready')?.message ?? ''}`).join('; '),
-    );
-  });
-  const server = await kubectlFor(kubeconfig, SYSTEM_NAMESPACE).portForward('deployment/kadre', SERVER_PORT);
+  let server: Awaited<ReturnType<Kubectl['portForward']>> | undefined;
   return {
-    start: ({ name }) => targetIn(kubectlFor(kubeconfig, PREFIX + name), snapshots, server.url),
+    prepare: async () => {
+      await kubectl.run(['delete', 'namespace', ...namespaces, '--ignore-not-found']);
+      await kubectl.apply(list(namespaces.map(namespace)));
+      await kubectl.apply(list(cases.flatMap((one) => objectsOf(one))));
+      await eventually('all agents, workflows and triggers ready', () => allReady(snapshots));
+      server = await kubectlFor(kubeconfig, SYSTEM_NAMESPACE).portForward('deployment/kadre', SERVER_PORT);
+    },
+    start: ({ name }) => targetIn(kubectlFor(kubeconfig, PREFIX + name), snapshots, server?.url ?? ''),
     close: async () => {
-      server.stop();
+      server?.stop();
       await kubectl.run(['delete', 'namespace', ...namespaces, '--ignore-not-found', '--wait=false']);
     },
   };
+}
+
+async function allReady(snapshots: Snapshots): Promise<true> {
+  const objects = await snapshots.of('agents,workflows,triggers');
+  const waiting = objects.filter(
+    (one) => one.metadata.namespace?.startsWith(PREFIX) && conditionOf(one, 'Ready')?.status !== 'True',
+  );
+  if (waiting.length === 0) return true;
+  const reasons = waiting.map((one) => `${one.kind} ${one.metadata.name}: ${conditionOf(one, 'Ready')?.message ?? ''}`);
+  throw new Error(reasons.join('; '));
 }
 
 function targetIn(kubectl: Kubectl, snapshots: Snapshots, server: string): Target {
@@ -55,7 +62,10 @@ function targetIn(kubectl: Kubectl, snapshots: Snapshots, server: string): Targe
   };
   return {
     apply: async (run) => {
-      await kubectl.run(['create', '-f', '-'], JSON.stringify(run));
+      // Nobody may ask in the name of another.
+      const { requestedBy } = run.spec;
+      const person = requestedBy === undefined ? [] : [`--as=${requestedBy}`];
+      await kubectl.run(['create', '-f', '-', ...person], JSON.stringify(run));
     },
     status: async (run) => (await runNamed(run))?.['status'],
     failure: async (run) => {
@@ -105,17 +115,22 @@ function objectsOf(one: Case): object[] {
   const people = one.script.flatMap((act) =>
     'approve' in act ? [act.approve.by] : 'reject' in act ? [act.reject.by] : [],
   );
+  const requesters = one.runs.flatMap(({ spec }) => spec.requestedBy ?? []);
   const events = one.script.flatMap((act) => ('publish' in act ? [act.publish.name] : []));
   // There are many agents, and a small machine may have to hold them all.
   const agents = one.agents.map((agent) => ({
     ...agent,
-    spec: { ...agent.spec, runtime: { resources: { requests: { cpu: '5m', memory: '32Mi' } } } },
+    spec: {
+      ...agent.spec,
+      runtime: { resources: { requests: { cpu: '5m', memory: '32Mi' }, limits: { cpu: '1', memory: '256Mi' } } },
+    },
   }));
   const objects = [
     ...one.models,
     ...agents,
     ...one.workflows,
-    ...[...new Set(people)].map(approver),
+    ...[...new Set(people)].map((name) => binding(name, 'kadre-approver')),
+    ...[...new Set(requesters)].map((name) => binding(name, 'kadre-editor')),
     ...(events.length > 0 ? [hookSecret, ...[...new Set(events)].map(trigger)] : []),
   ];
   return objects.map((object) => ({ ...object, metadata: { ...object.metadata, namespace: PREFIX + one.name } }));
@@ -129,11 +144,12 @@ const namespace = (name: string) => ({
   metadata: { name, labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } },
 });
 
-const approver = (name: string) => ({
+/** @param role a ClusterRole */
+const binding = (name: string, role: string) => ({
   apiVersion: 'rbac.authorization.k8s.io/v1',
   kind: 'RoleBinding',
-  metadata: { name: `${name}-decides` },
-  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'kadre-approver' },
+  metadata: { name: `${name}-${role}` },
+  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
   subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name }],
 });
 
