@@ -107,7 +107,7 @@ async function findDue(context: Context, trigger: Trigger, now: number): Promise
   const others = (time: number) => active.filter(({ metadata }) => metadata.name !== nameFor(time));
   const isBusy = (time: number) => others(time).length > 0;
   const due = dueAt(trigger, times, now, { deadline, concurrencyPolicy, isBusy });
-  if (due.start !== undefined && concurrencyPolicy === 'Replace') await cancelAll(context, others(due.start));
+  if (due.start !== undefined && concurrencyPolicy === 'Replace') await replaceAll(context, others(due.start));
   const next = trigger.spec.suspend === true ? undefined : times.next(now);
   return { fires: firesOf(due), schedule: { due, next } };
 }
@@ -126,13 +126,15 @@ async function liveRuns({ manager }: Context, { metadata }: Trigger): Promise<Ru
   const { namespace = '', uid } = metadata;
   const kind = { apiVersion: API_VERSION, kind: 'Run' };
   const { items } = await manager.client.list(kind, { namespace, labelSelector: `${labels.triggerUid}=${uid}` });
-  return (items as unknown as Run[]).filter((run) => !isOver(run) && run.spec.cancel !== true);
+  return (items as unknown as Run[]).filter((run) => !isOver(run));
 }
 
-async function cancelAll({ manager }: Context, runs: Run[]): Promise<void> {
+/** A Run that the engine has is cancelled, and says so; one that it does not have yet has nothing to say. */
+async function replaceAll({ manager, store }: Context, runs: Run[]): Promise<void> {
   for (const { apiVersion, kind, metadata } of runs) {
     const { name, namespace = '', uid } = metadata;
-    await manager.client.patch({ apiVersion, kind, name, namespace }, { metadata: { uid }, spec: { cancel: true } });
+    if (await store.submission(uid)) await store.cancelRun(uid, 'A later run of its Trigger has replaced it.');
+    else await manager.client.delete({ apiVersion, kind, name, namespace, uid });
   }
 }
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { eventually, field, startMs } from '../operator/bed.ts';
+import { eventually, field, KADRE, startMs } from '../operator/bed.ts';
 import { startTriggerBed, triggersIn, type Client, type TriggerBed } from './bed.ts';
 
 const HOUR = 3_600_000;
@@ -122,18 +122,34 @@ describe('while a Run is at work', () => {
   });
 
   test('Replace cancels it, and starts another', async () => {
+    await bed.apply({
+      apiVersion: KADRE,
+      kind: 'Workflow',
+      metadata: { name: 'report', namespace: `schedules-${count}` },
+      spec: { steps: [{ name: 'one', value: 1 }] },
+    });
+    await ours.apply(hourly({ concurrencyPolicy: 'Replace' }));
+    await ours.ready('Ready');
+    await pass(HOUR);
+    const [first] = await ours.count(1);
+    const uid = first?.metadata.uid ?? '';
+    await eventually('the engine has it', () => bed.store.submission(uid));
+    await pass(HOUR);
+    await ours.count(2);
+    expect((await bed.store.controls(uid)).cancellation).toMatch(/replaced/);
+  });
+
+  test('Replace takes away what has not begun', async () => {
     await ours.apply(hourly({ concurrencyPolicy: 'Replace' }));
     await ours.ready('WorkflowNotFound');
     await pass(HOUR);
     const [first] = await ours.count(1);
     await pass(HOUR);
-    await ours.count(2);
-    const live = await bed.get(ours.run(first?.metadata.name ?? ''));
-    expect(field(live, 'spec.cancel')).toBe(true);
-    await eventually('it is cancelled', async () => {
-      const seen = await bed.get(ours.run(first?.metadata.name ?? ''));
-      return field(seen, 'status.phase') === 'Cancelled';
+    const [left] = await eventually('another Run in its place', async () => {
+      const all = await ours.runs();
+      return all.length === 1 && all[0]?.metadata.uid !== first?.metadata.uid && all;
     });
+    expect(left?.metadata.deletionTimestamp).toBeUndefined();
   });
 });
 
