@@ -7,18 +7,25 @@ import type { AddressInfo } from 'node:net';
 import { createAdmit, type Caller } from './access/caller.ts';
 import { createKeys } from './access/secrets.ts';
 import { createIdentify } from './access/service-accounts.ts';
-import { shuttingDown } from './chat/call.ts';
-import { chatRoute } from './chat/route.ts';
-import { GatewayError, unavailable } from './errors.ts';
+import { chatCompletionsDoor } from './doors/chat-completions/door.ts';
+import type { Door, DoorServices } from './doors/door.ts';
+import { GatewayError, shuttingDown, unavailable } from './errors.ts';
 import { createMetrics } from './metrics.ts';
 import { defaultLimits, systemClock, type GatewayOptions, type Limits, type ModelSource } from './options.ts';
-import { createCatalog } from './providers/catalog.ts';
+import { createHooks } from './pipeline/defaults.ts';
+import { createPipeline } from './pipeline/pipeline.ts';
+import { createPriceBook } from './price/price.ts';
+import { createCatalog, type Catalog } from './providers/catalog.ts';
 import { createRequests, type RequestRecord, type Requests } from './requests.ts';
 import { registerSteps } from './steps.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
     record: RequestRecord;
+  }
+  interface FastifyContextConfig {
+    /** How the route's dialect writes a refusal. Absent: as OpenAI does. */
+    errorBody?: (error: GatewayError) => object;
   }
 }
 
@@ -109,7 +116,8 @@ function createApp(limits: Limits, requests: Requests, draining: { now: boolean 
 
 function refuse(error: GatewayError, http: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (http.record.code === undefined) http.record.fail(error);
-  return reply.code(error.status).headers(error.headers()).send(error.body());
+  const body = http.routeOptions.config.errorBody?.(error) ?? error.body();
+  return reply.code(error.status).headers(error.headers()).send(body);
 }
 
 /** Fastify's own refusals (too large, not JSON, wrong media type) have a status; anything else is a fault of ours. */
@@ -138,25 +146,41 @@ function registerProbes(
   app.get('/metrics', async (_http, reply) => reply.type(registry.contentType).send(await registry.metrics()));
 }
 
-type Wiring = Pick<Parameters<typeof chatRoute>[0], 'clock' | 'limits' | 'catalog' | 'closing'>;
+/** Each speaks one dialect. */
+const doors: readonly Door[] = [chatCompletionsDoor];
+
+interface Wiring extends Pick<DoorServices, 'clock' | 'limits' | 'closing'> {
+  catalog: Catalog;
+}
 
 /** Everything here needs a token. It is checked before the body is read. */
-function registerApi(app: FastifyInstance, options: GatewayOptions, wiring: Wiring): void {
-  const { models, store } = options;
-  const identify = createIdentify(options.authenticate, wiring.clock);
-  const admit = createAdmit(store, wiring.clock);
-  const keys = createKeys(options.secrets, wiring.clock);
+function registerApi(app: FastifyInstance, options: GatewayOptions, { catalog, ...wiring }: Wiring): void {
+  const { models, store, logger } = options;
+  const { clock } = wiring;
+  const identify = createIdentify(options.authenticate, clock);
+  const admit = createAdmit(store, clock);
+  const hooks = createHooks({ models, store });
+  const keys = createKeys(options.secrets, clock);
+  const prices = createPriceBook(options.prices, logger);
+  const services = { ...wiring, models, pipeline: createPipeline({ hooks, keys, catalog, prices, clock }) };
   void app.register((api, _options, registered) => {
     api.addHook('onRequest', async (http) => {
       const stepToken = http.headers[STEP_HEADER];
-      const identity = await identify(http.headers.authorization);
+      const identity = await identify(tokenIn(http));
       http.record.caller = await admit(identity, typeof stepToken === 'string' ? stepToken : undefined);
     });
-    api.post('/v1/chat/completions', chatRoute({ ...wiring, models, store, keys }));
+    for (const door of doors) door(api, services);
     api.get('/v1/models', (http) => listModels(models, http.record.caller as Caller));
     registerSteps(api, store);
     registered();
   });
+}
+
+/** Clients of Anthropic and of Google send their key in headers of their own. */
+function tokenIn({ headers }: FastifyRequest): string | undefined {
+  if (headers.authorization !== undefined) return headers.authorization;
+  const key = headers['x-api-key'] ?? headers['x-goog-api-key'];
+  return typeof key === 'string' ? `Bearer ${key}` : undefined;
 }
 
 function listModels(models: ModelSource, caller: Caller): object {

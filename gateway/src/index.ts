@@ -1,3 +1,12 @@
 export { createGateway, type Gateway } from './gateway.ts';
 export { agentOf } from './access/caller.ts';
-export type { Authenticator, Clock, GatewayOptions, Identity, Limits, ModelSource, SecretSource } from './options.ts';
+export type {
+  Authenticator,
+  Clock,
+  GatewayOptions,
+  Identity,
+  Limits,
+  ModelSource,
+  PriceSource,
+  SecretSource,
+} from './options.ts';

@@ -10,6 +10,12 @@ export interface ModelSource {
   list(namespace: string): Model[];
 }
 
+/** A list of prices that overrides the bundled one, from a cache: answers at once and never throws. */
+export interface PriceSource {
+  /** JSON as `price/price-list.ts` has it; undefined if there is none. */
+  current(): string | undefined;
+}
+
 export interface SecretSource {
   /** The decoded data of a Secret; `undefined` if it is not there. Throws if that cannot be found out. */
   read(namespace: string, name: string): Promise<Record<string, string> | undefined>;
@@ -58,6 +64,8 @@ export interface Limits {
   silenceMs: number;
   /** Bytes of a provider's answer. */
   answerBytes: number;
+  /** Bytes of an image that the gateway fetches because the provider wants its content. */
+  imageBytes: number;
   /** Milliseconds that calls in flight get to finish when the gateway closes. */
   drainMs: number;
   /** Whether a Model may point at this very machine: right on a laptop and in tests, wrong in a cluster. */
@@ -72,6 +80,7 @@ export const defaultLimits: Limits = {
   callMs: 600_000,
   silenceMs: 120_000,
   answerBytes: 16 * 1024 * 1024,
+  imageBytes: 8 * 1024 * 1024,
   drainMs: 10_000,
   allowLoopback: false,
 };
@@ -80,6 +89,8 @@ export interface GatewayOptions {
   models: ModelSource;
   secrets: SecretSource;
   authenticate: Authenticator;
+  /** Absent: the bundled prices alone. */
+  prices?: PriceSource;
   store: Pick<Store, 'recordUsage' | 'secret' | 'job' | 'finishJob'>;
   logger: Logger;
   /** Absent: no metrics are kept and `/metrics` is not there. */

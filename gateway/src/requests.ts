@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Caller } from './access/caller.ts';
 import type { GatewayError, ErrorCode } from './errors.ts';
 import type { Clock } from './options.ts';
-import type { Usage } from './providers/provider.ts';
+import { addUsage, type Usage } from './conversation/answer.ts';
 
 export interface Charge {
   usage: Usage;
@@ -12,6 +12,13 @@ export interface Charge {
   counted: 'provider' | 'estimate';
   costNanoUsd: number | null;
 }
+
+/** Of several attempts together: an estimate or an unknown price in one of them makes it so for all. */
+export const addCharges = (left: Charge, right: Charge): Charge => ({
+  usage: addUsage(left.usage, right.usage),
+  counted: left.counted === right.counted ? left.counted : 'estimate',
+  costNanoUsd: left.costNanoUsd === null || right.costNanoUsd === null ? null : left.costNanoUsd + right.costNanoUsd,
+});
 
 /** What is known of a request by now. */
 export interface RequestRecord {
@@ -26,6 +33,9 @@ export interface RequestRecord {
   status: number;
   code?: ErrorCode;
   firstTokenMs?: number;
+  /** How often Models were asked. */
+  attempts?: number;
+  replayed?: true;
   charge?: Charge;
   /** Keeps the record open until the returned function is called. */
   hold(): () => void;
@@ -128,6 +138,8 @@ function lineOf(record: RequestRecord, durationMs: number): Record<string, unkno
     provider: record.provider,
     streamed: record.streamed,
     firstTokenMs: record.firstTokenMs,
+    attempts: record.attempts,
+    replayed: record.replayed,
     inputTokens: charge?.usage.inputTokens,
     outputTokens: charge?.usage.outputTokens,
     costNanoUsd: charge?.costNanoUsd,

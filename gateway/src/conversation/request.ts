@@ -24,6 +24,8 @@ export type Role = 'system' | 'user' | 'assistant' | 'tool';
 export interface Message {
   role: Role;
   parts: Part[];
+  /** Of the participant, where the dialect has names. */
+  name?: string;
 }
 
 export type Part = TextPart | ImagePart | ToolCallPart | ToolResultPart | ReasoningPart | RefusalPart | NativePart;
@@ -137,7 +139,8 @@ export type Dialect = 'chat-completions' | 'responses' | 'messages' | 'generate-
 
 /**
  * Top-level fields that the neutral request has no place for. `fields` change the answer: a provider of another dialect
- * refuses them by name. `hints` do not (user, metadata, store …): a provider of another dialect leaves them out.
+ * refuses them by name. `hints` do not (user, metadata, store …): a provider of another dialect leaves them out. Doors
+ * always say the dialect, for it also chooses between OpenAI's two protocols.
  */
 export interface NativeFields {
   dialect: Dialect;

@@ -67,7 +67,7 @@ export class Fields {
   /** An object of any content, such as a JSON Schema. */
   record(name: string): Record<string, unknown> | undefined {
     const value = this.any(name);
-    return value === undefined ? undefined : (new Fields(value, this.at(name)).#raw);
+    return value === undefined ? undefined : new Fields(value, this.at(name)).#raw;
   }
 
   object(name: string): Fields | undefined {
@@ -105,6 +105,11 @@ export class Fields {
       if (!this.#read.has(name) && value !== null && value !== undefined) rest[name] = value;
     }
     return rest;
+  }
+
+  /** The object as it was sent. */
+  get raw(): Readonly<Record<string, unknown>> {
+    return this.#raw;
   }
 
   /** Where a field stands, such as messages[0].role */

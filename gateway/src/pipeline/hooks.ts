@@ -20,7 +20,7 @@ export type JournalEntry =
   /** Answered before: nothing is asked and nothing is paid. */
   | { type: 'replay'; answered: Answered }
   /** New: `commit` is called before the caller learns that the answer is complete; if it throws, the answer is withheld. */
-  | { type: 'record'; commit(answered: Answered): Promise<void> }
+  | { type: 'record'; commit: (answered: Answered) => Promise<void> }
   /** Not on behalf of a step: nothing is kept. */
   | { type: 'off' };
 

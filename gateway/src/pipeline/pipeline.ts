@@ -1,7 +1,20 @@
 // The order in which a call passes through everything: journal, route, limits, budgets, the provider, and back.
-import type { Answer, ModelEvent, Usage } from '../conversation/answer.ts';
+import {
+  AnswerBuilder,
+  eventsOf,
+  noUsage,
+  type Answer,
+  type FinishEvent,
+  type ModelEvent,
+  type Usage,
+} from '../conversation/answer.ts';
 import type { EmbeddingAnswer } from '../conversation/embedding.ts';
-import type { ChatCall, EmbeddingCall } from './call.ts';
+import { GatewayError } from '../errors.ts';
+import type { AttemptServices } from './attempt.ts';
+import { CountedAttempts } from './attempts.ts';
+import type { Call, ChatCall, EmbeddingCall } from './call.ts';
+import type { Answered, Attempts, CallTrace, JournalEntry, Plan, Strategy } from './hooks.ts';
+import { createSequence } from './sequence.ts';
 
 export interface Pipeline {
   /** All throw a GatewayError. What they return has been paid for and written down. */
@@ -12,4 +25,153 @@ export interface Pipeline {
    */
   stream(call: ChatCall): Promise<AsyncGenerator<ModelEvent, void>>;
   embed(call: EmbeddingCall): Promise<EmbeddingAnswer & { usage: Usage }>;
+}
+
+const DEFAULT_ATTEMPTS = 3;
+const REPLAYED = { 'kadre-replayed': 'true' };
+
+type Commit = Extract<JournalEntry, { type: 'record' }>['commit'];
+
+export function createPipeline(services: AttemptServices): Pipeline {
+  const { hooks, clock } = services;
+  const sequence = createSequence(clock);
+
+  const planned = async (
+    call: Call,
+    trace: CallTrace,
+  ): Promise<{ plan: Plan; attempts: Attempts; strategy: Strategy }> => {
+    const planning = hooks.router.plan(call);
+    const plan = planning instanceof Promise ? await planning : planning;
+    trace.planned(plan);
+    const attempts = new CountedAttempts(services, call, trace, plan.maxAttempts ?? DEFAULT_ATTEMPTS);
+    return { plan, attempts, strategy: plan.strategy ?? sequence };
+  };
+
+  /** A whole answer, from the journal or from a model. */
+  const whole = async <Kind extends keyof AnswerOf>(
+    call: Call,
+    kind: Kind,
+    ask: (call: Call, trace: CallTrace) => Promise<AnswerOf[Kind]>,
+  ): Promise<AnswerOf[Kind] & { usage: Usage }> => {
+    const trace = hooks.telemetry.begin(call);
+    try {
+      const entry = await begin(call);
+      if (entry.type === 'replay') {
+        const answer = (entry.answered as AnswerOfKind<Kind>)[kind];
+        note(call, trace);
+        trace.end({ answered: entry.answered, usage: noUsage });
+        return { ...answer, usage: answer.usage ?? noUsage };
+      }
+      const answer = { ...(await ask(call, trace)), usage: usageOf(call) };
+      const answered = { [kind]: answer } as unknown as Answered;
+      if (entry.type === 'record') await committed(entry.commit, answered);
+      trace.end({ answered, usage: answer.usage });
+      return answer;
+    } catch (error) {
+      trace.end({ usage: usageOf(call), ...(error instanceof GatewayError ? { error } : {}) });
+      throw error;
+    }
+  };
+
+  const begin = (call: Call): JournalEntry | Promise<JournalEntry> => hooks.journal.begin(call);
+
+  const note = ({ record, responseHeaders }: Call, trace: CallTrace): void => {
+    record.replayed = true;
+    Object.assign(responseHeaders, REPLAYED);
+    trace.replayed();
+  };
+
+  return {
+    generate: (call) =>
+      whole(call, 'chat', async (_call, trace) => {
+        const { plan, attempts, strategy } = await planned(call, trace);
+        return strategy.generate(plan, attempts, call);
+      }),
+    embed: (call) =>
+      whole(call, 'embeddings', async (_call, trace) => {
+        const { plan, attempts, strategy } = await planned(call, trace);
+        return strategy.embed(plan, attempts);
+      }),
+    stream: async (call) => {
+      const trace = hooks.telemetry.begin(call);
+      try {
+        const entry = await begin(call);
+        if (entry.type === 'replay') {
+          note(call, trace);
+          trace.end({ answered: entry.answered, usage: noUsage });
+          return replay(entry.answered);
+        }
+        const { plan, attempts, strategy } = await planned(call, trace);
+        const events = await strategy.stream(plan, attempts, call);
+        return watched(events, call, trace, entry.type === 'record' ? entry.commit : undefined);
+      } catch (error) {
+        trace.end({ usage: usageOf(call), ...(error instanceof GatewayError ? { error } : {}) });
+        throw error;
+      }
+    },
+  };
+}
+
+interface AnswerOf {
+  chat: Answer;
+  embeddings: EmbeddingAnswer;
+}
+type AnswerOfKind<Kind extends keyof AnswerOf> = Record<Kind, AnswerOf[Kind]>;
+
+/** Of all attempts together. */
+const usageOf = ({ record }: Call): Usage => record.charge?.usage ?? noUsage;
+
+async function committed(commit: Commit, answered: Answered): Promise<void> {
+  try {
+    await commit(answered);
+  } catch (cause) {
+    if (cause instanceof GatewayError) throw cause;
+    const message = 'The answer could not be written into the journal, so it is withheld.';
+    throw new GatewayError(500, 'InternalError', message, { retry: false, cause });
+  }
+}
+
+// eslint-disable-next-line @typescript-eslint/require-await -- what is read as a stream elsewhere is here at once
+async function* replay(answered: Answered): AsyncGenerator<ModelEvent, void> {
+  if (!('chat' in answered)) throw new GatewayError(500, 'InternalError', 'The journal holds another kind of answer.');
+  yield* eventsOf({ ...answered.chat, usage: answered.chat.usage ?? noUsage });
+}
+
+/** Puts the events in the order that doors rely on, and commits before the end is said. */
+async function* watched(
+  events: AsyncGenerator<ModelEvent, void>,
+  call: ChatCall,
+  trace: CallTrace,
+  commit: Commit | undefined,
+): AsyncGenerator<ModelEvent, void> {
+  const builder = commit ? new AnswerBuilder() : undefined;
+  let started = false;
+  let finish: FinishEvent | undefined;
+  let failure: unknown;
+  try {
+    for await (const event of events) {
+      builder?.add(event);
+      if (!started) {
+        started = true;
+        if (event.type !== 'start') yield { type: 'start' };
+      } else if (event.type === 'start') {
+        continue;
+      }
+      if (event.type === 'finish') finish = event;
+      else if (event.type !== 'usage') yield event;
+    }
+    if (!finish) throw new GatewayError(502, 'ModelFailed', 'The answer has no end.', { retry: false });
+    const usage = usageOf(call);
+    if (!started) yield { type: 'start' };
+    const answer = builder?.answer;
+    if (commit && answer) await committed(commit, { chat: { ...answer, usage } });
+    yield { type: 'usage', usage };
+    yield finish;
+  } catch (error) {
+    failure = error;
+    throw error;
+  } finally {
+    const error = failure instanceof GatewayError ? { error: failure } : {};
+    trace.end({ usage: usageOf(call), ...error });
+  }
 }

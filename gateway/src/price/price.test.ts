@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ModelSpec } from '@kadre/crds';
 import fc from 'fast-check';
-import type { Usage } from '../providers/provider.ts';
-import { costNanoUsd, priceOf } from './price.ts';
+import type { Usage } from '../conversation/answer.ts';
+import { costNanoUsd, createPriceBook } from './price.ts';
 
 const usage = (inputTokens: number, outputTokens: number, more: Partial<Usage> = {}): Usage => ({
   inputTokens,
@@ -12,6 +12,7 @@ const usage = (inputTokens: number, outputTokens: number, more: Partial<Usage> =
   reasoningTokens: 0,
   ...more,
 });
+const { priceOf } = createPriceBook(undefined, { info: () => undefined, error: () => undefined });
 const at = Date.parse('2026-11-21T12:00:00Z');
 
 describe('the price of a Model', () => {
@@ -46,6 +47,74 @@ describe('the price of a Model', () => {
   });
 });
 
+describe('a list of prices that overrides the bundled one', () => {
+  const spec: ModelSpec = { provider: 'anthropic', model: 'claude-haiku-4-5' };
+  const listOf = (input: string): string =>
+    JSON.stringify({
+      anthropic: { 'claude-haiku-4-5': [{ input, output: '2' }] },
+      openaiCompatible: { llama: [{ input, output: '1' }] },
+    });
+
+  function book() {
+    const state: { text: string | undefined } = { text: undefined };
+    const errors: string[] = [];
+    const prices = createPriceBook(
+      { current: () => state.text },
+      { info: () => undefined, error: (message: unknown) => void errors.push(String(message)) },
+    );
+    return { state, errors, inputOf: (one: ModelSpec = spec) => prices.priceOf(one, at)?.input };
+  }
+
+  test('is followed live, and its removal too', () => {
+    const { state, inputOf } = book();
+    expect(inputOf()).toBe('1');
+    state.text = listOf('7');
+    expect(inputOf()).toBe('7');
+    state.text = listOf('8.5');
+    expect(inputOf()).toBe('8.5');
+    state.text = undefined;
+    expect(inputOf()).toBe('1');
+  });
+
+  test("leaves models that it does not name as they are, and gives prices to servers of one's own", () => {
+    const { state, inputOf } = book();
+    state.text = listOf('7');
+    expect(inputOf({ provider: 'openai', model: 'gpt-5' })).toBe('1.25');
+    expect(inputOf({ provider: 'openaiCompatible', model: 'llama' })).toBe('7');
+  });
+
+  test.each([
+    ['is not JSON', '{', /JSON/],
+    ['names a provider that is not there', '{"mistral": {}}', /mistral: there is no such provider/],
+    ['has a number for a price', '{"openai": {"x": [{"input": 1, "output": "2"}]}}', /openai\.x\[0\]\.input/],
+    ['has no rows', '{"openai": {"x": []}}', /at least one price/],
+    [
+      'has a day that is none',
+      '{"openai": {"x": [{"input": "1", "output": "2", "from": "soon"}]}}',
+      /from: must be a day/,
+    ],
+    [
+      'has a field that is not there',
+      '{"openai": {"x": [{"input": "1", "output": "2", "cache": "1"}]}}',
+      /cache: there is no/,
+    ],
+    [
+      'has a tier without a bound',
+      '{"openai": {"x": [{"input": "1", "output": "2", "tiers": [{"input": "1", "output": "2"}]}]}}',
+      /tiers\[0\]\.above/,
+    ],
+  ])('that %s is logged once, and the one before it still holds', (_name, text, message) => {
+    const { state, errors, inputOf } = book();
+    state.text = listOf('7');
+    expect(inputOf()).toBe('7');
+    state.text = text;
+    expect(inputOf()).toBe('7');
+    expect(inputOf()).toBe('7');
+    expect(errors).toHaveLength(1);
+    expect(errors[0]).toMatch(message);
+  });
+});
+
 describe('the cost of a call', () => {
   const price = { input: '3', output: '15', cached: '0.3', write: '3.75' };
   test.each([
@@ -66,15 +135,40 @@ describe('the cost of a call', () => {
     ['is exact where floating point is not', { input: '0.1', output: '0.2' }, usage(3, 3), 900],
     [
       'takes the higher rates beyond the threshold, for all tokens',
-      { input: '1', output: '1', above: { tokens: 10, input: '2', output: '3' } },
+      { input: '1', output: '1', tiers: [{ above: 10, input: '2', output: '3' }] },
       usage(11, 1),
       25_000,
     ],
     [
       'takes the lower rates at the threshold',
-      { input: '1', output: '1', above: { tokens: 10, input: '2', output: '3' } },
+      { input: '1', output: '1', tiers: [{ above: 10, input: '2', output: '3' }] },
       usage(10, 1),
       11_000,
+    ],
+    [
+      'takes the rates of the highest tier that is passed',
+      {
+        input: '1',
+        output: '1',
+        tiers: [
+          { above: 10, input: '2', output: '3' },
+          { above: 20, input: '4', output: '5' },
+        ],
+      },
+      usage(21, 1),
+      89_000,
+    ],
+    [
+      'counts input that is kept for an hour at its own price',
+      { ...price, writeHour: '6' },
+      usage(1000, 0, { cacheWriteTokens: 300, longCacheWriteTokens: 100 }),
+      700 * 3000 + 200 * 3750 + 100 * 6000,
+    ],
+    [
+      'counts input that is kept for an hour as other written input without a price of its own',
+      price,
+      usage(100, 0, { cacheWriteTokens: 100, longCacheWriteTokens: 100 }),
+      100 * 3750,
     ],
     [
       'stays a number that is exact, however absurd the price',

@@ -1,26 +1,9 @@
 // What providers charge, in USD for a million tokens, as of 2026-09-23. Facts gathered from the providers' price pages by
-// way of https://github.com/pydantic/genai-prices, release 0.1.8.
+// way of https://github.com/pydantic/genai-prices, release 0.1.8. `writeHour` of Anthropic is twice the price of input, as
+// its price page says for all models.
+import type { ModelPrices, PriceList } from './price-list.ts';
 
-interface Rates {
-  input: string;
-  output: string;
-  /** Input read from the cache; absent: as input. */
-  cached?: string;
-  /** Input written to the cache, for five minutes where the provider knows several; absent: as input. */
-  write?: string;
-}
-
-export interface PriceRow extends Rates {
-  /** First day of this price. */
-  from?: string;
-  /** Rates of a call with more input tokens than `tokens`; they hold for all of its tokens. */
-  above?: Rates & { tokens: number };
-}
-
-/** Later rows replace earlier ones on their day. */
-type PriceList = Readonly<Record<string, readonly PriceRow[]>>;
-
-const openai: PriceList = {
+const openai: ModelPrices = {
   'gpt-4.1': [{ input: '2', output: '8', cached: '0.5' }],
   'gpt-4.1-mini': [{ input: '0.4', output: '1.6', cached: '0.1' }],
   'gpt-4.1-nano': [{ input: '0.1', output: '0.4', cached: '0.025' }],
@@ -40,23 +23,23 @@ const openai: PriceList = {
       input: '2.5',
       output: '15',
       cached: '0.25',
-      above: { tokens: 271999, input: '5', output: '22.5', cached: '0.5' },
+      tiers: [{ above: 271999, input: '5', output: '22.5', cached: '0.5' }],
     },
   ],
   'gpt-5.4-mini': [{ input: '0.75', output: '4.5', cached: '0.075' }],
   'gpt-5.4-nano': [{ input: '0.2', output: '1.25', cached: '0.02' }],
-  'gpt-5.4-pro': [{ input: '30', output: '180', above: { tokens: 271999, input: '60', output: '270' } }],
+  'gpt-5.4-pro': [{ input: '30', output: '180', tiers: [{ above: 271999, input: '60', output: '270' }] }],
   'gpt-5.5': [
-    { input: '5', output: '30', cached: '0.5', above: { tokens: 271999, input: '10', output: '45', cached: '1' } },
+    { input: '5', output: '30', cached: '0.5', tiers: [{ above: 271999, input: '10', output: '45', cached: '1' }] },
   ],
-  'gpt-5.5-pro': [{ input: '30', output: '180', above: { tokens: 271999, input: '60', output: '270' } }],
+  'gpt-5.5-pro': [{ input: '30', output: '180', tiers: [{ above: 271999, input: '60', output: '270' }] }],
   'gpt-5.6-luna': [
     {
       input: '0.2',
       output: '1.2',
       cached: '0.02',
       write: '0.25',
-      above: { tokens: 271999, input: '0.4', output: '1.8', cached: '0.04', write: '0.5' },
+      tiers: [{ above: 271999, input: '0.4', output: '1.8', cached: '0.04', write: '0.5' }],
     },
   ],
   'gpt-5.6-sol': [
@@ -65,7 +48,7 @@ const openai: PriceList = {
       output: '20',
       cached: '0.4',
       write: '5',
-      above: { tokens: 271999, input: '8', output: '30', cached: '0.8', write: '10' },
+      tiers: [{ above: 271999, input: '8', output: '30', cached: '0.8', write: '10' }],
     },
   ],
   'gpt-5.6-terra': [
@@ -74,7 +57,7 @@ const openai: PriceList = {
       output: '12',
       cached: '0.2',
       write: '2.5',
-      above: { tokens: 271999, input: '4', output: '18', cached: '0.4', write: '5' },
+      tiers: [{ above: 271999, input: '4', output: '18', cached: '0.4', write: '5' }],
     },
   ],
   'gpt-6-astra': [
@@ -83,7 +66,7 @@ const openai: PriceList = {
       output: '50',
       cached: '1',
       write: '12.5',
-      above: { tokens: 271999, input: '20', output: '75', cached: '2', write: '25' },
+      tiers: [{ above: 271999, input: '20', output: '75', cached: '2', write: '25' }],
     },
   ],
   'gpt-6-luna': [
@@ -92,7 +75,7 @@ const openai: PriceList = {
       output: '0.5',
       cached: '0.01',
       write: '0.125',
-      above: { tokens: 272000, input: '0.2', output: '0.75', cached: '0.02', write: '0.25' },
+      tiers: [{ above: 272000, input: '0.2', output: '0.75', cached: '0.02', write: '0.25' }],
     },
   ],
   'gpt-6-sol': [
@@ -101,7 +84,7 @@ const openai: PriceList = {
       output: '10',
       cached: '0.2',
       write: '2.5',
-      above: { tokens: 272000, input: '4', output: '15', cached: '0.4', write: '5' },
+      tiers: [{ above: 272000, input: '4', output: '15', cached: '0.4', write: '5' }],
     },
   ],
   o1: [{ input: '15', output: '60', cached: '7.5' }],
@@ -112,36 +95,37 @@ const openai: PriceList = {
   'gpt-4o-2024-05-13': [{ input: '5', output: '15' }],
 };
 
-const anthropic: PriceList = {
-  'claude-3-5-haiku': [{ input: '0.8', output: '4', cached: '0.08', write: '1' }],
-  'claude-3-7-sonnet': [{ input: '3', output: '15', cached: '0.3', write: '3.75' }],
-  'claude-3-haiku': [{ input: '0.25', output: '1.25', cached: '0.03', write: '0.3' }],
-  'claude-fable-5': [{ input: '10', output: '50', cached: '1', write: '12.5' }],
-  'claude-fable-5-1': [{ input: '10', output: '50', cached: '0.25', write: '12.5' }],
-  'claude-haiku-4-5': [{ input: '1', output: '5', cached: '0.1', write: '1.25' }],
-  'claude-opus-4': [{ input: '15', output: '75', cached: '1.5', write: '18.75' }],
-  'claude-opus-4-1': [{ input: '15', output: '75', cached: '1.5', write: '18.75' }],
-  'claude-opus-4-5': [{ input: '5', output: '25', cached: '0.5', write: '6.25' }],
-  'claude-opus-4-6': [{ input: '5', output: '25', cached: '0.5', write: '6.25' }],
-  'claude-opus-4-7': [{ input: '5', output: '25', cached: '0.5', write: '6.25' }],
-  'claude-opus-4-8': [{ input: '5', output: '25', cached: '0.5', write: '6.25' }],
-  'claude-opus-5': [{ input: '5', output: '25', cached: '0.5', write: '6.25' }],
-  'claude-opus-5-5': [{ input: '4', output: '20', cached: '0.2', write: '5' }],
-  'claude-sonnet-4': [{ input: '3', output: '15', cached: '0.3', write: '3.75' }],
+const anthropic: ModelPrices = {
+  'claude-3-5-haiku': [{ input: '0.8', output: '4', cached: '0.08', write: '1', writeHour: '1.6' }],
+  'claude-3-7-sonnet': [{ input: '3', output: '15', cached: '0.3', write: '3.75', writeHour: '6' }],
+  'claude-3-haiku': [{ input: '0.25', output: '1.25', cached: '0.03', write: '0.3', writeHour: '0.5' }],
+  'claude-fable-5': [{ input: '10', output: '50', cached: '1', write: '12.5', writeHour: '20' }],
+  'claude-fable-5-1': [{ input: '10', output: '50', cached: '0.25', write: '12.5', writeHour: '20' }],
+  'claude-haiku-4-5': [{ input: '1', output: '5', cached: '0.1', write: '1.25', writeHour: '2' }],
+  'claude-opus-4': [{ input: '15', output: '75', cached: '1.5', write: '18.75', writeHour: '30' }],
+  'claude-opus-4-1': [{ input: '15', output: '75', cached: '1.5', write: '18.75', writeHour: '30' }],
+  'claude-opus-4-5': [{ input: '5', output: '25', cached: '0.5', write: '6.25', writeHour: '10' }],
+  'claude-opus-4-6': [{ input: '5', output: '25', cached: '0.5', write: '6.25', writeHour: '10' }],
+  'claude-opus-4-7': [{ input: '5', output: '25', cached: '0.5', write: '6.25', writeHour: '10' }],
+  'claude-opus-4-8': [{ input: '5', output: '25', cached: '0.5', write: '6.25', writeHour: '10' }],
+  'claude-opus-5': [{ input: '5', output: '25', cached: '0.5', write: '6.25', writeHour: '10' }],
+  'claude-opus-5-5': [{ input: '4', output: '20', cached: '0.2', write: '5', writeHour: '8' }],
+  'claude-sonnet-4': [{ input: '3', output: '15', cached: '0.3', write: '3.75', writeHour: '6' }],
   'claude-sonnet-4-5': [
     {
       input: '3',
       output: '15',
       cached: '0.3',
       write: '3.75',
-      above: { tokens: 200000, input: '6', output: '22.5', cached: '0.6', write: '7.5' },
+      writeHour: '6',
+      tiers: [{ above: 200000, input: '6', output: '22.5', cached: '0.6', write: '7.5', writeHour: '12' }],
     },
   ],
-  'claude-sonnet-4-6': [{ input: '3', output: '15', cached: '0.3', write: '3.75' }],
-  'claude-sonnet-5': [{ input: '2', output: '10', cached: '0.2', write: '2.5' }],
+  'claude-sonnet-4-6': [{ input: '3', output: '15', cached: '0.3', write: '3.75', writeHour: '6' }],
+  'claude-sonnet-5': [{ input: '2', output: '10', cached: '0.2', write: '2.5', writeHour: '4' }],
 };
 
-const google: PriceList = {
+const google: ModelPrices = {
   'gemini-2.0-flash': [{ input: '0.1', output: '0.4', cached: '0.025' }],
   'gemini-2.0-flash-lite': [{ input: '0.075', output: '0.3' }],
   'gemini-2.5-flash': [{ input: '0.3', output: '2.5', cached: '0.03' }],
@@ -151,16 +135,16 @@ const google: PriceList = {
       input: '1.25',
       output: '10',
       cached: '0.125',
-      above: { tokens: 200000, input: '2.5', output: '15', cached: '0.25' },
+      tiers: [{ above: 200000, input: '2.5', output: '15', cached: '0.25' }],
     },
   ],
   'gemini-3-flash-preview': [{ input: '0.5', output: '3', cached: '0.05' }],
   'gemini-3-pro-preview': [
-    { input: '2', output: '12', cached: '0.2', above: { tokens: 200000, input: '4', output: '18', cached: '0.4' } },
+    { input: '2', output: '12', cached: '0.2', tiers: [{ above: 200000, input: '4', output: '18', cached: '0.4' }] },
   ],
   'gemini-3.1-flash-lite': [{ input: '0.25', output: '1.5', cached: '0.025' }],
   'gemini-3.1-pro-preview': [
-    { input: '2', output: '12', cached: '0.2', above: { tokens: 200000, input: '4', output: '18', cached: '0.4' } },
+    { input: '2', output: '12', cached: '0.2', tiers: [{ above: 200000, input: '4', output: '18', cached: '0.4' }] },
   ],
   'gemini-3.5-flash': [{ input: '1.5', output: '9', cached: '0.15' }],
   'gemini-3.5-flash-lite': [{ input: '0.3', output: '2.5', cached: '0.03' }],
@@ -178,4 +162,7 @@ const google: PriceList = {
   ],
 };
 
-export const snapshot = { openai, anthropic, google } as const;
+export const snapshot = { openai, anthropic, google } satisfies PriceList;
+
+/** The day of which the prices are. */
+export const SNAPSHOT_DATE = '2026-09-23';

@@ -1,6 +1,8 @@
-// From what an SDK throws to a typed failure, and from there to what the caller is told.
+// From what went wrong with a provider to a typed failure, and from there to what the caller is told.
 import type { Model } from '@kadre/crds';
 import { GatewayError, invalidRequest, misconfigured, unavailable } from '../errors.ts';
+import type { Usage } from '../conversation/answer.ts';
+import type { Clock } from '../options.ts';
 import { ProviderError } from './provider.ts';
 import { AddressRefusedError } from './upstream.ts';
 
@@ -17,41 +19,43 @@ const unreachableCodes = new Set([
 const silenceCodes = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
 const quotaCodes = new Set(['insufficient_quota', 'billing_hard_limit_reached', 'billing_error']);
 
-/** The fields that the errors of all three SDKs have in some form. */
-interface SdkError {
+interface SaidError {
+  /** Absent in a stream, where the type or code stands for it. */
   status?: number;
-  headers?: Headers;
   message: string;
-  code?: string | null;
-  type?: string | null;
+  code?: string;
+  type?: string;
+  retryAfter?: string;
 }
 
-/** An error that carries the provider's own answer. `status` is what its error event stands for in a stream. */
-export function fromAnswer(error: SdkError, retryAfter?: string | null): ProviderError {
-  const after = retryAfter ?? error.headers?.get('retry-after');
-  return new ProviderError('status', error.message, {
-    status: error.status ?? statusOfType(error.type ?? error.code),
-    retryAfter: validRetryAfter(after),
-    outOfQuota: quotaCodes.has(error.code ?? '') || quotaCodes.has(error.type ?? ''),
-    cause: error,
+/** An error that carries the provider's own answer. */
+export function fromAnswer(error: SaidError, usage?: Usage): ProviderError {
+  const { status, message, code = '', type = '', retryAfter } = error;
+  return new ProviderError('status', message, {
+    status: status ?? statusOfType(type) ?? statusOfType(code) ?? 500,
+    retryAfter: validRetryAfter(retryAfter),
+    outOfQuota: quotaCodes.has(code) || quotaCodes.has(type),
+    usage,
   });
 }
 
 /** Error events in a stream name a type in place of an HTTP status. */
-function statusOfType(type: string | null | undefined): number {
-  const statuses: Record<string, number> = {
-    invalid_request_error: 400,
-    authentication_error: 401,
-    permission_error: 403,
-    not_found_error: 404,
-    rate_limit_error: 429,
-    rate_limit_exceeded: 429,
-    insufficient_quota: 429,
-  };
-  return statuses[type ?? ''] ?? 500;
-}
+const statusOfType = (type: string): number | undefined => statuses.get(type);
 
-/** An error below HTTP. SDKs quote answers in such messages, so none of their words are passed on. */
+const statuses = new Map([
+  ['invalid_request_error', 400],
+  ['invalid_prompt', 400],
+  ['authentication_error', 401],
+  ['permission_error', 403],
+  ['not_found_error', 404],
+  ['request_too_large', 413],
+  ['rate_limit_error', 429],
+  ['rate_limit_exceeded', 429],
+  ['insufficient_quota', 429],
+  ['overloaded_error', 529],
+]);
+
+/** An error below HTTP. Such messages may quote answers, so none of their words are passed on. */
 export function fromTransport(error: unknown): ProviderError {
   const chain = causes(error);
   const refused = chain.find((cause) => cause instanceof AddressRefusedError);
@@ -66,7 +70,7 @@ export function fromTransport(error: unknown): ProviderError {
   if (chain.some(({ name }) => name === 'SyntaxError')) {
     return new ProviderError('malformed', 'sent an answer that is not JSON');
   }
-  // A TypeError with a cause is how fetch reports the network; without one, the answer lacks what its protocol promises.
+  // The answer lacks what its protocol promises.
   if (chain.length === 1 && chain[0]?.name === 'TypeError') {
     return new ProviderError('malformed', 'sent an answer that makes no sense');
   }
@@ -89,9 +93,15 @@ function causes(error: unknown): Cause[] {
 }
 
 /** Seconds, or a date; anything else is not passed on. */
-function validRetryAfter(value: string | null | undefined): string | undefined {
-  if (value === null || value === undefined || value.length > 40) return undefined;
+function validRetryAfter(value: string | undefined): string | undefined {
+  if (value === undefined || value.length > 40) return undefined;
   return /^\d+(\.\d+)?$/.test(value) || !Number.isNaN(Date.parse(value)) ? value : undefined;
+}
+
+/** Milliseconds from now that a `retry-after` header asks for; 0 for a date that is past. */
+export function retryAfterMs(value: string, clock: Clock): number {
+  const seconds = Number(value);
+  return Math.max(0, Number.isNaN(seconds) ? Date.parse(value) - clock.now() : seconds * 1000);
 }
 
 const MAX_MESSAGE = 1000;

@@ -1,57 +1,33 @@
 // The one shape in which the gateway talks to every provider.
 import type { Model } from '@kadre/crds';
-import type { ChatRequest } from '../chat/request.ts';
+import type { Answer, ModelEvent, Usage } from '../conversation/answer.ts';
+import type { EmbeddingAnswer, EmbeddingRequest } from '../conversation/embedding.ts';
+import type { ModelRequest } from '../conversation/request.ts';
 
-export interface Usage {
-  /** All input, including what was read from or written to the provider's cache. */
-  inputTokens: number;
-  cachedInputTokens: number;
-  cacheWriteTokens: number;
-  /** All output, including what the model thought and did not show. */
-  outputTokens: number;
-  reasoningTokens: number;
-}
-
-export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter';
-
-/** A piece of a tool call; pieces with the same index belong together, their arguments are joined. */
-export interface ToolCallDelta {
-  index: number;
-  id?: string;
-  name?: string;
-  arguments?: string;
-}
-
-/** What a model says, in order: pieces of text and tool calls, one `finish`, and `usage` whenever it is known (better). */
-export type ModelEvent =
-  | { type: 'text'; text: string }
-  | { type: 'refusal'; text: string }
-  | { type: 'tool'; call: ToolCallDelta }
-  | { type: 'finish'; reason: FinishReason }
-  | { type: 'usage'; usage: Usage };
-
-export interface Answer {
-  text: string | null;
-  refusal: string | null;
-  toolCalls: { id: string; name: string; arguments: string }[];
-  finish: FinishReason;
-  /** Absent if the provider did not say. */
-  usage?: Usage;
-}
-
-export interface ModelCall {
+interface CallTo<Request> {
   model: Model;
-  request: ChatRequest;
+  request: Request;
   apiKey: string | undefined;
   signal: AbortSignal;
+  /** To send along, such as traceparent. */
+  headers: Readonly<Record<string, string>>;
 }
+
+export type ModelCall = CallTo<ModelRequest>;
+export type EmbedCall = CallTo<EmbeddingRequest>;
+
+/** How a provider keeps to a format. `instruction`: it cannot be held to it, so the gateway asks in words. */
+export type FormatMode = 'native' | 'instruction';
 
 export interface Provider {
   /** Throws a 400 that names what this provider cannot do, before anything is sent. */
-  check(request: ChatRequest): void;
-  /** Both throw {@link ProviderError}, or the signal's reason. */
+  check(request: ModelRequest, model: Model): void;
+  formatMode(request: ModelRequest, model: Model): FormatMode;
+  /** All throw {@link ProviderError}, a {@link GatewayError} or the signal's reason. */
   generate(call: ModelCall): Promise<Answer>;
-  stream(call: ModelCall): AsyncIterable<ModelEvent>;
+  stream(call: ModelCall): AsyncGenerator<ModelEvent, void>;
+  /** Absent: this provider has no embeddings. */
+  embed?(call: EmbedCall): Promise<EmbeddingAnswer>;
 }
 
 /**
@@ -66,7 +42,7 @@ interface ProviderErrorDetails {
   status?: number;
   retryAfter?: string | undefined;
   outOfQuota?: boolean;
-  usage?: Usage;
+  usage?: Usage | undefined;
   cause?: unknown;
 }
 

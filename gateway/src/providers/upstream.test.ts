@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { fromTransport } from './failures.ts';
 import { createUpstream } from './upstream.ts';
 
-const limits = { answerBytes: 1000, silenceMs: 1000, allowLoopback: false };
+const limits = { answerBytes: 1000, imageBytes: 1000, silenceMs: 1000, allowLoopback: false };
 let server: Server | undefined;
 afterEach(() => {
   server?.close();
@@ -16,6 +16,8 @@ async function serve(): Promise<number> {
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
 }
+
+const to = (url: string) => ({ url: new URL(url), headers: {}, signal: new AbortController().signal });
 
 describe('the way out', () => {
   test.each([
@@ -30,8 +32,10 @@ describe('the way out', () => {
   ])('does not lead to %s', async (host) => {
     const port = await serve();
     const upstream = createUpstream(limits);
-    const error = await upstream.fetch(`http://${host}:${port}/`).catch((thrown: unknown) => thrown);
-    expect(fromTransport(error)).toMatchObject({ fault: 'refused' });
+    for (const way of [upstream.send, upstream.fetchPublic]) {
+      const error = await way(to(`http://${host}:${port}/`)).catch((thrown: unknown) => thrown);
+      expect(fromTransport(error)).toMatchObject({ fault: 'refused' });
+    }
     await upstream.close();
   });
 
@@ -39,8 +43,25 @@ describe('the way out', () => {
     const port = await serve();
     const upstream = createUpstream({ ...limits, allowLoopback: true });
     for (const host of ['127.0.0.1', 'localhost']) {
-      expect(await (await upstream.fetch(`http://${host}:${port}/`)).text()).toBe('hello');
+      const { body } = await upstream.send(to(`http://${host}:${port}/`));
+      expect(await body.text()).toBe('hello');
     }
+    await upstream.close();
+  });
+
+  test.each([
+    '10.1.2.3',
+    '172.20.0.1',
+    '192.168.1.1',
+    '100.64.0.1',
+    '[fd12::1]',
+    '[64:ff9b::a00:1]',
+    '[::ffff:10.0.0.1]',
+    '224.0.0.1',
+  ])('does not lead from a conversation to %s, where models may be', async (host) => {
+    const upstream = createUpstream({ ...limits, allowLoopback: true });
+    const error = await upstream.fetchPublic(to(`http://${host}/`)).catch((thrown: unknown) => thrown);
+    expect(fromTransport(error)).toMatchObject({ fault: 'refused' });
     await upstream.close();
   });
 });

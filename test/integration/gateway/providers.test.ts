@@ -200,34 +200,58 @@ describe.each(providers)('%s', (_name, spec) => {
   });
 });
 
-describe('what only OpenAI has', () => {
-  beforeEach(() => bed.model('m', providers[0]?.[1]() ?? {}));
-  const tools = [{ type: 'function' as const, function: { name: 'weather', parameters: { type: 'object' } } }];
+describe.each(providers)('tools with %s', (_name, spec) => {
+  beforeEach(() => bed.model('m', spec()));
+  const tools = [
+    {
+      type: 'function' as const,
+      function: {
+        name: 'weather',
+        description: 'The weather of a city.',
+        parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+      },
+    },
+  ];
+  const called = { name: 'weather', arguments: '{"city":"Zürich"}' };
 
-  test('tool calls come back whole and streamed', async () => {
-    double.onMessage('weather?', { toolCalls: [{ name: 'weather', arguments: '{"city":"Zürich"}', id: 'call_1' }] });
+  test('several calls at once come back whole and streamed, and their results lead to an answer', async () => {
+    const second = { name: 'weather', arguments: '{"city":"東京"}' };
+    double.onMessage('weather?', { toolCalls: [called, second] }, { chunkSize: 4 });
     const client = bed.client();
     const whole = await client.chat.completions.create({ model: 'm', messages: user('weather?'), tools });
-    expect(whole.choices[0]).toMatchObject({
-      finish_reason: 'tool_calls',
-      message: {
-        tool_calls: [{ id: 'call_1', type: 'function', function: { name: 'weather', arguments: '{"city":"Zürich"}' } }],
-      },
-    });
     const streamed = await client.chat.completions
       .stream({ model: 'm', messages: user('weather?'), tools })
       .finalChatCompletion();
-    expect(streamed.choices[0]?.message.tool_calls?.[0]).toMatchObject({
-      function: { arguments: '{"city":"Zürich"}' },
-    });
-  });
+    for (const { choices } of [whole, streamed]) {
+      const [choice] = choices;
+      expect(choice?.finish_reason).toBe('tool_calls');
+      const calls = (choice?.message.tool_calls ?? []) as { function: { name: string; arguments: string } }[];
+      expect(calls.map((call) => [call.function.name, JSON.parse(call.function.arguments) as unknown])).toEqual([
+        ['weather', { city: 'Zürich' }],
+        ['weather', { city: '東京' }],
+      ]);
+    }
 
-  test.each(['anthropic', 'google'])('%s refuses tools with a clear message', async (name) => {
-    bed.model('m', providers.find(([provider]) => provider === name)?.[1]() ?? {});
-    const error = await failure(
-      bed.client().chat.completions.create({ model: 'm', messages: user('weather?'), tools }),
-    );
-    expect(error).toMatchObject({ status: 400, code: 'ModelFailed', param: 'tools' });
-    expect(double.getRequests()).toHaveLength(0);
+    double.clearFixtures();
+    double.onMessage('weather?', { content: 'Both are sunny.', usage });
+    const message = whole.choices[0]?.message;
+    if (!message) throw new Error('no message');
+    const answer = await client.chat.completions.create({
+      model: 'm',
+      tools,
+      messages: [
+        ...user('weather?'),
+        message,
+        ...(message.tool_calls ?? []).map(({ id }, index) => ({
+          role: 'tool' as const,
+          tool_call_id: id,
+          content: `sunny in city ${index}`,
+        })),
+      ],
+    });
+    expect(answer.choices[0]).toMatchObject({ finish_reason: 'stop', message: { content: 'Both are sunny.' } });
+    const sent = JSON.stringify(double.getLastRequest()?.body);
+    for (const part of ['sunny in city 0', 'sunny in city 1', '東京', 'The weather of a city.'])
+      expect(sent).toContain(part);
   });
 });

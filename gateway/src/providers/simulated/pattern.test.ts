@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { matchesScript } from './script-pattern.ts';
+import { matchesScript } from './pattern.ts';
 
 describe('a pattern in a script', () => {
   test.each([

@@ -1,0 +1,95 @@
+// The way to models that a strategy is given: each attempt is counted, and answers in a format are held to it.
+import { eventsOf, type Answer, type ModelEvent, type Usage } from '../conversation/answer.ts';
+import type { EmbeddingAnswer } from '../conversation/embedding.ts';
+import type { ModelRequest } from '../conversation/request.ts';
+import { GatewayError } from '../errors.ts';
+import { pause } from '../pause.ts';
+import { RunningAttempt, type AttemptServices } from './attempt.ts';
+import type { Call, ChatCall } from './call.ts';
+import { withParameters } from './estimate.ts';
+import type { Attempts, CallTrace, Candidate } from './hooks.ts';
+import { formatCheck, inWords, type FormatCheck } from './output-format.ts';
+
+export class CountedAttempts implements Attempts {
+  readonly signal: AbortSignal;
+  readonly #services: AttemptServices;
+  readonly #call: Call;
+  readonly #trace: CallTrace;
+  readonly #max: number;
+  #made = 0;
+
+  constructor(services: AttemptServices, call: Call, trace: CallTrace, max: number) {
+    this.#services = services;
+    this.#call = call;
+    this.#trace = trace;
+    this.#max = max;
+    this.signal = call.signal;
+  }
+
+  get left(): number {
+    return this.#max - this.#made;
+  }
+
+  pause(ms: number): Promise<void> {
+    return pause(ms, this.signal, this.#services.clock);
+  }
+
+  async generate(candidate: Candidate, request = this.#request()): Promise<Answer> {
+    const { asked, check } = await this.#prepare(candidate, request);
+    const answer = await this.#attempt(candidate).generate(asked);
+    return check ? this.#held(candidate, asked, check, answer) : answer;
+  }
+
+  async open(candidate: Candidate, request = this.#request()): Promise<AsyncGenerator<ModelEvent, void>> {
+    const { asked, check, live } = await this.#prepare(candidate, request);
+    if (!check) return this.#attempt(candidate).open(asked);
+    if (live) return check.watch(await this.#attempt(candidate).open(asked));
+    // Asked for in words, the format may come wrapped in others, or fail and be mended: none of it is to be seen.
+    const answer = await this.#attempt(candidate).generate(asked);
+    return replay(await this.#held(candidate, asked, check, answer));
+  }
+
+  embed(candidate: Candidate): Promise<EmbeddingAnswer & { usage: Usage }> {
+    return this.#attempt(candidate).embed();
+  }
+
+  #request(): ModelRequest {
+    return (this.#call as ChatCall).request;
+  }
+
+  #attempt(candidate: Candidate): RunningAttempt {
+    if (this.left <= 0) throw new GatewayError(503, 'ModelUnavailable', 'No attempt is left for this call.');
+    this.#made += 1;
+    this.#call.record.attempts = this.#made;
+    return new RunningAttempt(this.#services, this.#call, candidate, this.#made, this.#trace);
+  }
+
+  async #prepare(
+    { model }: Candidate,
+    request: ModelRequest,
+  ): Promise<{ asked: ModelRequest; check?: FormatCheck; live?: boolean }> {
+    const asked = withParameters(request, model);
+    const { output } = asked;
+    if (output === undefined || output.type === 'text') return { asked };
+    const provider = this.#services.catalog.provider(model.spec.provider);
+    const mode = model.spec.structuredOutput ?? provider.formatMode(asked, model);
+    if (mode === 'instruction') return { asked: inWords(asked, output), check: await formatCheck(output, mode) };
+    // A server that promises JSON is taken at its word; a schema is checked whoever promises it.
+    return output.type === 'json' ? { asked } : { asked, check: await formatCheck(output, mode), live: true };
+  }
+
+  /** The answer, mended once if it does not match. Throws a 502 `InvalidOutput`. */
+  async #held(candidate: Candidate, asked: ModelRequest, check: FormatCheck, first: Answer): Promise<Answer> {
+    const checked = check.read(first);
+    if ('answer' in checked) return checked.answer;
+    if (this.left <= 0) throw check.failure(checked.problem);
+    const mended = check.read(await this.#attempt(candidate).generate(check.mend(asked, first, checked.problem)));
+    if ('answer' in mended) return mended.answer;
+    throw check.failure(mended.problem);
+  }
+}
+
+// eslint-disable-next-line @typescript-eslint/require-await -- what is read as a stream elsewhere is here at once
+async function* replay(answer: Answer): AsyncGenerator<ModelEvent, void> {
+  yield* eventsOf(answer);
+}
