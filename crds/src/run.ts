@@ -42,6 +42,7 @@ export const stepStatus = z
     reason: z.string().max(64).optional().describe('Why it failed or was skipped, in one word.'),
     message: z.string().max(1024).optional().describe('Why it failed, in a sentence.'),
     job: z.string().max(253).optional().describe('The Job that runs the step.'),
+    agent: z.string().max(253).optional().describe('The agent that does a part of a step, named step/part.'),
   })
   .describe('One step.');
 

@@ -33,9 +33,23 @@ export const a2aMetadata = {
   stepToken: 'kadre.dev/step-token',
   /** On a task: base URL of the replica that holds it, such as http://10.1.2.3:8080 */
   instance: 'kadre.dev/instance',
+  /** On a status update: the agent has handed a part of its task to another one; a {@link delegation}. */
+  delegation: 'kadre.dev/delegation',
   /** On a failed task's status message: a {@link FailureReason}. */
   reason: 'kadre.dev/reason',
 } as const;
+
+/** What an agent says of a part of its task that another agent does: when that begins, and when it ends. */
+export const delegation = z.object({
+  id: z
+    .string()
+    .regex(/^[a-zA-Z0-9][-_a-zA-Z0-9]{0,62}$/)
+    .describe('Names the part among those of the task.'),
+  agent: z.string().min(1).max(253).describe('Who does it.'),
+  phase: z.enum(['Running', 'Succeeded', 'Failed']),
+  message: z.string().max(1024).optional().describe('Why it failed.'),
+});
+export type Delegation = z.infer<typeof delegation>;
 
 /** Path of the A2A JSON-RPC endpoint on an agent. */
 export const A2A_PATH = '/a2a';

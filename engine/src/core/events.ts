@@ -1,5 +1,5 @@
 // The history of a run: what was decided, and what came of it. Replaying it gives the state again.
-import type { Failure } from '@kadre/crds';
+import type { Delegation, Failure } from '@kadre/crds';
 import type { UsageTotal } from '@kadre/store';
 import type { Json } from './expression/values.ts';
 
@@ -49,6 +49,8 @@ interface EventData {
   StepStarted: AttemptRef & { route: Route };
   /** The agent has taken the task; `instance` is the replica that holds it. */
   StepAccepted: AttemptRef & { taskId: string; instance?: string };
+  /** The agent has handed a part of the task to another one, or that has ended. */
+  StepDelegated: AttemptRef & { delegation: Delegation };
   /** The attempt is to be stopped for this reason; it ends with StepFailed. */
   StepStopping: AttemptRef & { failure: Failure };
   /**

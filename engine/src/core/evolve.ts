@@ -3,7 +3,7 @@ import type { UsageTotal } from '@kadre/store';
 import type { EngineEvent, EventOf } from './events.ts';
 import type { Json } from './expression/values.ts';
 import { elementId, fallbackOf, insideOf, placeOf, SOLE, unitId } from './ids.ts';
-import { elementStatus } from './project.ts';
+import { delegationStatus, elementStatus } from './project.ts';
 import { itemsOf, valuesAt, withinUnit } from './sight.ts';
 import {
   newUnit,
@@ -96,6 +96,10 @@ function applyToUnit(state: RunState, { step, index, round }: ReturnType<typeof 
   }
   if (active && active.attempt !== attempt)
     throw new Error(`the log settles attempt ${attempt} of ${id}, which is not at work`);
+  if (event.type === 'StepDelegated') {
+    delegate(state, active, event);
+    return;
+  }
   if (event.type === 'StepAccepted' || event.type === 'StepStopping') {
     remark(state, unit, active, event);
     return;
@@ -154,7 +158,7 @@ function start(state: RunState, unit: Unit, { at, data }: EventOf<'StepStarted'>
   if (route.kind === 'job' && unit.index === SOLE) step.job = route.job;
   if (route.kind === 'inline') enter(state, unit);
   else {
-    state.active.set(unit.id, { id: unit.id, unit, attempt, route });
+    state.active.set(unit.id, { id: unit.id, unit, attempt, route, delegations: new Map() });
     markFresh(unit);
   }
   const timer = { id: unit.id, attempt };
@@ -208,6 +212,13 @@ function remark(
     unit.stopping = event.data.failure;
     stopUnit(state, unit, event.data.failure);
   }
+}
+
+function delegate(state: RunState, attempt: Attempt | undefined, { at, data }: EventOf<'StepDelegated'>): void {
+  const { delegation } = data;
+  if (!attempt) return;
+  attempt.delegations.set(delegation.id, delegation);
+  if (delegation.phase !== 'Running') note(state, delegationStatus(attempt, delegation, at));
 }
 
 function succeed(state: RunState, unit: Unit, { at, data }: EventOf<'StepSucceeded'>): void {

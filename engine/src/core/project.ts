@@ -1,9 +1,9 @@
 // What the Run's status shows of a state: bounded, whatever the run's size.
-import type { Failure, RunPhase, StepStatus } from '@kadre/crds';
+import type { Delegation, Failure, RunPhase, StepStatus } from '@kadre/crds';
 import type { RunProjection } from '@kadre/store';
 import type { Json } from './expression/values.ts';
 import { elementId, SOLE } from './ids.ts';
-import type { RunState, StepState, Unit } from './state.ts';
+import type { Attempt, RunState, StepState, Unit } from './state.ts';
 
 /** How many lines the status has for steps, and how many of them for the run's own steps rather than for parts of them. */
 const LINES = 32;
@@ -86,14 +86,28 @@ function lines(state: RunState): StepStatus[] {
   return own.flatMap((step) => [statusOf(step), ...(shown.get(step) ?? []).sort(byPlace)]);
 }
 
+/** Of a part of an attempt that another agent does; such as `draft/check-1`. */
+export function delegationStatus({ id }: Attempt, part: Delegation, at?: number): StepStatus {
+  const { phase, agent, message } = part;
+  return {
+    name: `${id}/${part.id}`,
+    phase,
+    agent,
+    ...(at !== undefined && { finishedAt: time(at) }),
+    ...(phase === 'Failed' && { reason: 'AgentFailed', ...(message !== undefined && { message }) }),
+  };
+}
+
 /** What of a step with units at work is not said by the line of one of the run's own steps. */
-function partsOf({ frame }: RunState, step: StepState): StepStatus[] {
+function partsOf({ frame, active }: RunState, step: StepState): StepStatus[] {
   const own = step.scope === frame.main || step.scope === frame.finally;
-  if (!step.fan) return own ? [] : [statusOf(step)];
-  const parts: StepStatus[] = [];
+  const parts: StepStatus[] = step.fan || own ? [] : [statusOf(step)];
   for (const unit of step.units.values()) {
     if (parts.length >= LINES) break;
-    parts.push(unitStatus(elementId(step.id, unit.index), unit));
+    if (step.fan) parts.push(unitStatus(elementId(step.id, unit.index), unit));
+    const attempt = active.get(unit.id);
+    for (const part of attempt?.delegations.values() ?? [])
+      if (attempt && part.phase === 'Running') parts.push(delegationStatus(attempt, part));
   }
   return parts;
 }
@@ -106,7 +120,7 @@ function byPlace(one: StepStatus, other: StepStatus): number {
 
 /** The run's own step that an id is a part of. */
 function topOf({ frame }: RunState, id: string): StepState | undefined {
-  const name = /^[^.[#~]*/.exec(id)?.[0] ?? '';
+  const name = /^[^.[#~/]*/.exec(id)?.[0] ?? '';
   for (const scope of [frame.main, frame.finally]) {
     const position = scope?.block.positions.get(name);
     if (scope && position !== undefined) return scope.steps[position];

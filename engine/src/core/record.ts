@@ -131,6 +131,11 @@ function stepReasons(event: Exclude<EngineEvent, EventOf<'FinallyStarted'>>, fou
       return started(event, found);
     case 'StepAccepted':
       return { what: `The agent took the task ${event.data.taskId}.`, who: agentOf(found) };
+    case 'StepDelegated': {
+      const { agent, phase, id } = event.data.delegation;
+      const what = `The agent ${agent} ${delegated[phase]} the part ${id} of ${event.data.step}.`;
+      return { what, inputs: [`${event.data.step}/${event.data.attempt}`], who: agentOf(found) };
+    }
     case 'StepStopping':
       return {
         what: `Attempt ${event.data.attempt} at ${event.data.step} is to stop.`,
@@ -146,6 +151,8 @@ function stepReasons(event: Exclude<EngineEvent, EventOf<'FinallyStarted'>>, fou
       return { what: event.type, who: ENGINE };
   }
 }
+
+const delegated = { Running: 'was given', Succeeded: 'did', Failed: 'failed at' } as const;
 
 const means: Record<Route['kind'], string> = {
   service: "by its agent's service",

@@ -4,7 +4,7 @@
 // A run is a tree. A frame is a workflow at work: the run's own, or one that a step calls. Its scopes are lists of steps:
 // the main one, those inside groups and races, fallbacks, `finally`. A step has units at work: itself, or the elements of
 // its forEach; and a unit has an attempt in somebody's hands, or again a scope or a frame inside.
-import type { Failure, RunPhase, StepPhase, StepStatus } from '@kadre/crds';
+import type { Delegation, Failure, RunPhase, StepPhase, StepStatus } from '@kadre/crds';
 import type { UsageTotal } from '@kadre/store';
 import type { Route, Source } from './events.ts';
 import type { Json } from './expression/values.ts';
@@ -195,6 +195,8 @@ export interface Attempt {
   attempt: number;
   route: Route;
   accepted?: { taskId: string; instance?: string };
+  /** Parts that other agents do, by their id. */
+  delegations: Map<string, Delegation>;
   /** The attempt is to be stopped for a reason of its own. */
   stopping?: Failure;
   /** The attempt is to be stopped because what is around it ends. */

@@ -8,11 +8,11 @@ import { sizedOutput } from './a2a/task-view.ts';
 import type { Applicant } from './admission.ts';
 import { attemptKey, jobName } from './jobs.ts';
 import type { World } from './world.ts';
-import type { StepOutcome } from '@kadre/crds';
+import type { Delegation, StepOutcome } from '@kadre/crds';
 
 /** What an attempt has to tell. */
 export type Report = { id: string; attempt: number } & News;
-export type News = { accepted: Accepted } | { outcome: Outcome };
+export type News = { accepted: Accepted } | { delegation: Delegation } | { outcome: Outcome };
 
 /** The run that the attempts are part of. */
 export interface Listener extends Applicant {
@@ -155,12 +155,14 @@ export class Attempts {
     try {
       const { agentPatience, stopGrace } = limits;
       const onAccepted = (taken: Accepted): void => report({ accepted: taken });
+      const onDelegation = (delegation: Delegation): void => report({ delegation });
       const options = {
         connection,
         clock,
         agentPatience,
         stopGrace,
         onAccepted,
+        onDelegation,
         detach: detach.signal,
         stop: stop.signal,
       };

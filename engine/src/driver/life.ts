@@ -1,6 +1,7 @@
 // A run from one loading of its log to the next: what is reported is recorded, then what follows from it, and only then
 // is anything done about it.
 import { createHash } from 'node:crypto';
+import type { Delegation } from '@kadre/crds';
 import type { AppendEffects, CachedOutput, NewEvent, RunSubmission } from '@kadre/store';
 import { cacheKeyOf, decide, type Surroundings } from '../core/decide.ts';
 import type { EngineEvent, EventOf } from '../core/events.ts';
@@ -30,6 +31,8 @@ export interface News {
   events?: ReadonlySet<string>;
 }
 
+/** How many parts of one attempt at other agents are recorded. */
+const MAX_DELEGATIONS = 1000;
 /**
  * Milliseconds that the word of an agent which has taken a task waits for other news to be written with. If it is lost,
  * the agent is asked again, under the same message id.
@@ -149,6 +152,7 @@ export class Life {
       this.#record({ at, type: suspended ? 'RunSuspended' : 'RunResumed', data: {} });
     for (const report of reports) {
       if ('accepted' in report) this.#accept(report.id, report.attempt, report.accepted);
+      else if ('delegation' in report) this.#delegate(report.id, report.attempt, report.delegation);
       else await this.#settle(report);
     }
   }
@@ -167,6 +171,15 @@ export class Life {
     const { taskId, instance } = active.accepted ?? {};
     if (taskId === accepted.taskId && instance === accepted.instance) return;
     this.#record({ at: this.#world.clock.now(), type: 'StepAccepted', data: { step: id, attempt, ...accepted } });
+  }
+
+  /** Whoever subscribes to a task anew hears some of it again. */
+  #delegate(id: string, attempt: number, delegation: Delegation): void {
+    const active = this.state.active.get(id);
+    const known = active?.delegations.get(delegation.id);
+    if (active?.attempt !== attempt || known?.phase === delegation.phase) return;
+    if (!known && active.delegations.size >= MAX_DELEGATIONS) return;
+    this.#record({ at: this.#world.clock.now(), type: 'StepDelegated', data: { step: id, attempt, delegation } });
   }
 
   /** Whether the run has its place among those that share one, if its workflow wants that. */

@@ -31,7 +31,12 @@ export type Answer =
   | { state: TaskState }
   | { message: string };
 /** The answer, at once or later. An agent that is cancelled meanwhile need not answer. */
-export type Behaviour = (asked: Asked, cancelled: AbortSignal) => Answer | Promise<Answer>;
+/** `tell`: says that another agent does a part of the task. */
+export type Behaviour = (
+  asked: Asked,
+  cancelled: AbortSignal,
+  tell: (delegation: object) => void,
+) => Answer | Promise<Answer>;
 
 export interface AgentServer {
   url: string;
@@ -181,7 +186,16 @@ class TestAgent implements AgentExecutor {
       metadata: { 'kadre.dev/instance': this.instance },
     };
     if (!this.#withoutTasks) bus.publish(AgentEvent.task(task));
-    const answer = await this.#behave(asked, abort.signal);
+    const tell = (delegation: object): void =>
+      bus.publish(
+        AgentEvent.statusUpdate({
+          taskId,
+          contextId,
+          status: statusOf(TaskState.TASK_STATE_WORKING),
+          metadata: { 'kadre.dev/delegation': delegation },
+        }),
+      );
+    const answer = await this.#behave(asked, abort.signal, tell);
     if (abort.signal.aborted) return;
     this.#running.delete(taskId);
     if ('message' in answer) bus.publish(AgentEvent.message(messageOf(answer.message, taskId, contextId)));

@@ -18,6 +18,7 @@ export function describeEngineOn(store: string, open: () => Promise<Bench>): voi
       await Promise.all(servers.map((server) => server.close()));
     });
     describe('asks people', describePeople);
+    describe('records of agents', describeAgents);
     describe('waits for events', describeEvents);
     describe('shares places among runs', describeQueues);
     describe('builds on other runs', describeOtherRuns);
@@ -105,6 +106,34 @@ function describePeople(): void {
     await bench.store.decideApproval('u1/sign/1', { approved: true, by: 'anna', at: 1 });
     await bench.startEngine();
     expect((await bench.over()).status.phase).toBe('Succeeded');
+  });
+}
+
+function describeAgents(): void {
+  test('what others do for them, and shows it as parts of the step', async () => {
+    let release: () => void = () => undefined;
+    const open = new Promise<void>((resolve) => (release = resolve));
+    await serve('writer', async (_, __, tell) => {
+      tell({ id: 'facts-1', agent: 'checker', phase: 'Running' });
+      tell({ id: 'facts-1', agent: 'checker', phase: 'Running' });
+      tell({ id: '../etc', agent: 'nobody', phase: 'Running' });
+      await open;
+      tell({ id: 'facts-1', agent: 'checker', phase: 'Succeeded' });
+      return { text: 'ok' };
+    });
+    await bench.startEngine();
+    await bench.submit({ steps: [ask('draft')] });
+    const part = { name: 'draft/facts-1', agent: 'checker' };
+    const { status } = await bench.projected((one) => (one.status.steps?.length ?? 0) > 1);
+    expect(status.steps?.[1]).toEqual({ ...part, phase: 'Running' });
+    release();
+    const end = (await bench.over()).status;
+    expect(end.steps?.[1]).toMatchObject({ ...part, phase: 'Succeeded' });
+    const recorded = (await bench.store.events('u1')).filter(({ type }) => type === 'StepDelegated');
+    expect(recorded.map(({ data }) => (data as { delegation: object }).delegation)).toEqual([
+      { id: 'facts-1', agent: 'checker', phase: 'Running' },
+      { id: 'facts-1', agent: 'checker', phase: 'Succeeded' },
+    ]);
   });
 }
 

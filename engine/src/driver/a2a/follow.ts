@@ -1,5 +1,5 @@
 // Hands a task to an agent and stays with it to its end: through cut streams, lost replicas and restarts of the engine.
-import { a2aMetadata, type Failure } from '@kadre/crds';
+import { a2aMetadata, type Delegation, type Failure } from '@kadre/crds';
 import type { Outcome } from '../../core/events.ts';
 import type { Work } from '../../core/work.ts';
 import { pause, type Clock } from '../clock.ts';
@@ -33,6 +33,8 @@ export interface FollowOptions {
   stopGrace: number;
   /** Told when the agent has taken the task, and when another replica has. */
   onAccepted: (accepted: Accepted) => void;
+  /** Told when the agent hands a part of the task to another one, and when that ends. */
+  onDelegation?: (delegation: Delegation) => void;
   /** Lets go of the task; it goes on at the agent. */
   detach: AbortSignal;
   /** Stops the task at the agent. */
@@ -169,6 +171,7 @@ class Follower {
     this.#hear();
     this.#view.apply(event);
     this.#note(service);
+    for (const handed of this.#view.takeDelegations()) this.#options.onDelegation?.(handed);
     return this.#view.outcome !== undefined || this.#view.waitsFor !== undefined ? 'enough' : undefined;
   }
 

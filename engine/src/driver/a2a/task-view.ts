@@ -1,5 +1,12 @@
 // One task as its events tell it.
-import { a2aMetadata, failureReasons, type Failure, type FailureReason } from '@kadre/crds';
+import {
+  a2aMetadata,
+  delegation,
+  failureReasons,
+  type Delegation,
+  type Failure,
+  type FailureReason,
+} from '@kadre/crds';
 import type { Outcome } from '../../core/events.ts';
 import type { Json } from '../../core/expression/values.ts';
 import type { StreamResponse, WireMessage, WirePart, WireStatus, WireTask } from './wire.ts';
@@ -14,6 +21,7 @@ export class TaskView {
   #status: WireStatus | undefined;
   #message: WireMessage | undefined;
   #artifacts = new Map<string, WirePart[]>();
+  #delegations: Delegation[] = [];
 
   apply({ task, message, statusUpdate, artifactUpdate }: StreamResponse): void {
     if (task) this.replace(task);
@@ -21,6 +29,8 @@ export class TaskView {
     if (statusUpdate) {
       this.taskId ??= statusUpdate.taskId;
       if (statusUpdate.status) this.#status = statusUpdate.status;
+      const handed = delegation.safeParse(statusUpdate.metadata?.[a2aMetadata.delegation]);
+      if (handed.success) this.#delegations.push(handed.data);
     }
     if (!artifactUpdate?.artifact) return;
     this.taskId ??= artifactUpdate.taskId;
@@ -38,6 +48,11 @@ export class TaskView {
     if (typeof instance === 'string') this.instance = instance;
     if (task.status) this.#status = task.status;
     this.#artifacts = new Map(task.artifacts.map(({ artifactId, parts }) => [artifactId, [...parts]]));
+  }
+
+  /** What the agent has said of other agents since the last look. */
+  takeDelegations(): Delegation[] {
+    return this.#delegations.splice(0);
   }
 
   /** How the task ended; undefined while it goes on. */
