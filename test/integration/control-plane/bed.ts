@@ -1,17 +1,16 @@
 // A real API server, a real PostgreSQL, each role of Kadre as a process of its own, and an agent that waits to be told to
 // answer.
-import { join } from 'node:path';
 import { openPostgresStore, type Store, type StoredEvent } from '@kadre/store';
 import { startAgent } from '../../../engine/src/testing/agent-server.ts';
 import { startControlPlane } from '../../cluster/control-plane.ts';
 import { prepareApi, startKadre, type KadreProcess } from '../../support/kadre-process.ts';
 import { eventually } from '../../support/kubectl.ts';
 import { startPostgres } from '../../support/postgres.ts';
+import { servicesModule } from './services.ts';
 
 const KADRE = 'kadre.dev/v1alpha1';
 const OBJECTS = `/apis/${KADRE}/namespaces/default`;
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/kadre-system/leases/kadre';
-const services = join(import.meta.dirname, 'services.ts');
 
 export type Bed = Awaited<ReturnType<typeof startBed>>;
 
@@ -31,7 +30,7 @@ export async function startBed() {
   const processes: KadreProcess[] = [];
   const env = {
     KADRE_STORE_URL: postgres.url('kadre'),
-    NODE_OPTIONS: `--import=${services}`,
+    NODE_OPTIONS: `--import=${servicesModule}`,
     SERVICES: JSON.stringify({ 'writer.default.svc': Number(new URL(agent.url).port) }),
   };
   let look: Store | undefined;
