@@ -37,14 +37,16 @@ const scriptEntry = z
       ),
     toolCalls: z
       .array(
-        z.object({
-          name: z.string().min(1).max(128).describe('Name of the tool.'),
-          arguments: z
-            .string()
-            .max(16384)
-            .optional()
-            .describe('The arguments as JSON text; it is sent as it is, so it may be wrong. "{}" if absent.'),
-        }),
+        z
+          .object({
+            name: z.string().min(1).max(128).describe('Name of the tool.'),
+            arguments: z
+              .string()
+              .max(16384)
+              .optional()
+              .describe('The arguments as JSON text; it is sent as it is, so it may be wrong. "{}" if absent.'),
+          })
+          .describe('A call of a tool.'),
       )
       .min(1)
       .max(16)
@@ -166,10 +168,12 @@ export const modelSpec = z
         ...rates,
         tiers: z
           .array(
-            z.object({
-              aboveInputTokens: z.int().min(1).max(100_000_000).describe('Calls with more input tokens than this.'),
-              ...rates,
-            }),
+            z
+              .object({
+                aboveInputTokens: z.int().min(1).max(100_000_000).describe('Calls with more input tokens than this.'),
+                ...rates,
+              })
+              .describe('Rates from a length of the input on.'),
           )
           .max(4)
           .optional()
