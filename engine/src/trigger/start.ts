@@ -42,7 +42,7 @@ export interface Cause {
 }
 
 /** How much of an object, as JSON, etcd and the API server take with ease. */
-const MAX_CHARACTERS = 512 * 1024;
+const MAX_CHARACTERS = 256 * 1024;
 
 /** Throws {@link TriggerError}. */
 export function passes(trigger: Trigger, { filter }: TriggerPlan, happening: Happening): boolean {
