@@ -25,30 +25,27 @@ interface Result {
 /** As much of the case as a command can play: nobody is there to signal, pause or stop it, and no other run beside it. */
 export function forLaptop(one: Case): Case | undefined {
   if (one.script.some((act) => 'publish' in act)) return undefined;
-  const beyond = new Set(one.script.flatMap((act) => runBeyond(act)));
-  const refused = (name: string): boolean => one.expected[name]?.run[0] === 'RunFailed InvalidInput';
-  // Where nobody decides and nobody can be asked, the command leaves the run for later.
-  const decided = new Set(one.script.flatMap((act) => decisionIn(act)?.run ?? []));
-  const asks = (name: string): boolean =>
-    Object.values(one.expected[name]?.steps ?? {})
-      .flat()
-      .includes('approval');
-  const leftToTime = (name: string): boolean => asks(name) && !decided.has(name);
-  const runs = one.runs.filter(({ metadata: { name } }) => !beyond.has(name) && !refused(name) && !leftToTime(name));
+  const runs = one.runs.filter(({ metadata }) => isForLaptop(one, metadata.name));
   const script = one.script.filter((act) => 'apply' in act || 'over' in act || 'pass' in act);
   return { ...one, runs, script };
+}
+
+function isForLaptop({ script, expected }: Case, name: string): boolean {
+  const { run = [], steps = {} } = expected[name] ?? {};
+  // The command itself refuses such an input; there is no run.
+  if (run[0] === 'RunFailed InvalidInput') return false;
+  if (script.some((act) => ('cancel' in act ? act.cancel === name : 'suspend' in act && act.suspend === name)))
+    return false;
+  // People and pods must be played; where nobody answers in time, the command leaves the run for later.
+  const answered = script.some(
+    (act) => decisionIn(act)?.run === name || ('job' in act && act.job.run === name && act.job.failure === undefined),
+  );
+  return answered || !Object.values(steps).some((words) => words.includes('approval') || words.includes('job'));
 }
 
 function decisionIn(act: Act): Decision | undefined {
   if ('approve' in act) return act.approve;
   return 'reject' in act ? act.reject : undefined;
-}
-
-/** The run of an act that has no option. */
-function runBeyond(act: Act): string[] {
-  if ('cancel' in act) return [act.cancel];
-  if ('suspend' in act) return [act.suspend];
-  return 'job' in act && act.job.failure !== undefined ? [act.job.run] : [];
 }
 
 /** @param whole the case with all of its script, from which decisions are taken */
