@@ -5,6 +5,8 @@ import { describeEngines } from './contract/engines.ts';
 import type { StoreUnderTest } from './contract/fixtures.ts';
 import { describeHints } from './contract/hints.ts';
 import { describeJobs } from './contract/jobs.ts';
+import { describeJournal } from './contract/journal.ts';
+import { describeLedger } from './contract/ledger.ts';
 import { describeLog } from './contract/log.ts';
 import { describePublished } from './contract/published.ts';
 import { describeQueues } from './contract/queues.ts';
@@ -32,6 +34,8 @@ export function describeStore(name: string, open: () => Promise<StoreUnderTest>)
     describe('approvals', () => describeApprovals(subject));
     describe('published events and cached outputs', () => describePublished(subject));
     describe('usage and secrets', () => describeUsage(subject));
+    describe('the ledger', () => describeLedger(subject));
+    describe('the journal', () => describeJournal(subject));
     describe('retention', () => describeRetention(subject));
     describe('hints', () => describeHints(subject));
   });

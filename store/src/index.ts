@@ -15,6 +15,18 @@ export { collectBlobs, withBlobs, type OffloadOptions } from './blobs/offload.ts
 export { openS3 } from './blobs/s3.ts';
 export type { S3Credentials, S3Options } from './blobs/s3-client.ts';
 export * from './errors.ts';
+export type { Journal, JournalEntry, JournalKey } from './journal.ts';
+export type {
+  Amount,
+  Balance,
+  Charge,
+  Count,
+  Ledger,
+  Reservation,
+  ReservationResult,
+  Shortfall,
+  Spent,
+} from './ledger.ts';
 export { isPostgres, openPostgresStore, openStore } from './open.ts';
 export type { PostgresStoreOptions } from './postgres/settings.ts';
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts';

@@ -23,8 +23,11 @@ export interface JournalEntry extends JournalKey {
 
 export interface Journal {
   journalEntry(key: JournalKey): Promise<JournalEntry | undefined>;
-  /** All calls of an attempt, in order. */
-  journalOf(run: string, step: string, attempt: number): Promise<JournalEntry[]>;
-  /** The first entry under a key counts. `false` if there was one already. Concurrent calls share one commit. */
+  /** All calls of a run, or of one attempt of a step, in order. */
+  journalOf(run: string, attempt?: Pick<JournalKey, 'step' | 'attempt'>): Promise<JournalEntry[]>;
+  /**
+   * The first entry under a key counts; `false` if there was one already. Concurrent calls share one commit. Entries end
+   * with their run; of one that was forgotten nothing is kept, and nobody will ask.
+   */
   recordJournal(entry: JournalEntry): Promise<boolean>;
 }

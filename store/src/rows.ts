@@ -1,5 +1,7 @@
 // What both databases keep in their tables, and what it means.
+import type { JournalEntry } from './journal.ts';
 import { optionalField } from './json.ts';
+import type { Amount, Balance } from './ledger.ts';
 import type {
   ApprovalDecision,
   ApprovalRecord,
@@ -83,6 +85,30 @@ export interface UsageRow {
   unpriced: number;
 }
 
+export interface BalanceRow {
+  account: string;
+  period: string;
+  spent_cost: number;
+  spent_tokens: number;
+  spent_requests: number;
+  reserved_cost: number;
+  reserved_tokens: number;
+  reserved_requests: number;
+  unpriced: number;
+  refusals: number;
+}
+
+export interface JournalRow {
+  run: string;
+  step: string;
+  attempt: number;
+  call: number;
+  hash: string;
+  kind: 'model' | 'tool';
+  answer: string;
+  at: number;
+}
+
 type Outcome = NonNullable<JobRecord['outcome']>;
 
 export function submissionOf(row: RunRow): RunSubmission {
@@ -147,4 +173,47 @@ export function usageOf(row: UsageRow): UsageTotal {
     costNanoUsd: row.cost_nano_usd,
     unpricedCalls: row.unpriced,
   };
+}
+
+/** @param expired what was set aside by reservations that nobody settled in time, and is spent by now */
+export function balanceOf(row: BalanceRow, expired: readonly Amount[]): Balance {
+  const late = expired.reduce<Amount>(
+    (sum, { costNanoUsd, tokens }) => ({ costNanoUsd: sum.costNanoUsd + costNanoUsd, tokens: sum.tokens + tokens }),
+    { costNanoUsd: 0, tokens: 0 },
+  );
+  const capped = (sum: number): number => Math.min(sum, Number.MAX_SAFE_INTEGER);
+  return {
+    account: row.account,
+    period: row.period,
+    spent: {
+      costNanoUsd: capped(row.spent_cost + late.costNanoUsd),
+      tokens: capped(row.spent_tokens + late.tokens),
+      requests: row.spent_requests + expired.length,
+    },
+    reserved: {
+      costNanoUsd: Math.max(0, row.reserved_cost - late.costNanoUsd),
+      tokens: Math.max(0, row.reserved_tokens - late.tokens),
+      requests: Math.max(0, row.reserved_requests - expired.length),
+    },
+    unpricedCalls: row.unpriced,
+    refusals: row.refusals,
+  };
+}
+
+/** The row of an account that was never charged. */
+export const emptyBalance = (account: string, period: string): BalanceRow => ({
+  account,
+  period,
+  spent_cost: 0,
+  spent_tokens: 0,
+  spent_requests: 0,
+  reserved_cost: 0,
+  reserved_tokens: 0,
+  reserved_requests: 0,
+  unpriced: 0,
+  refusals: 0,
+});
+
+export function journalEntryOf(row: JournalRow): JournalEntry {
+  return { ...row, answer: JSON.parse(row.answer) };
 }

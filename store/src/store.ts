@@ -9,6 +9,10 @@ import type {
   StepOutcome,
   StepPayload,
 } from '@kadre/crds';
+import type { Journal } from './journal.ts';
+import type { Ledger, UsageRecord, UsageTotal } from './ledger.ts';
+
+export type { UsageRecord, UsageTotal } from './ledger.ts';
 
 /** One fact in a run's history. Sequence numbers start at 1 and have no gaps. */
 export interface StoredEvent {
@@ -185,28 +189,6 @@ export interface RunProjection {
   failure?: Failure;
 }
 
-export interface UsageRecord {
-  /** Idempotency key of the call. */
-  id: string;
-  at: number;
-  namespace: string;
-  agent: string;
-  model: string;
-  /** Absent for calls outside a run. */
-  run?: { uid: string; step: string; attempt: number };
-  inputTokens: number;
-  outputTokens: number;
-  /** USD × 10⁻⁹, an integer, so that sums are exact; null for a model without a known price. */
-  costNanoUsd: number | null;
-}
-
-export interface UsageTotal {
-  inputTokens: number;
-  outputTokens: number;
-  costNanoUsd: number;
-  unpricedCalls: number;
-}
-
 /**
  * Topics are hints that something changed; whoever listens reads the tables. Hints may be lost or doubled, so each
  * listener polls as well.
@@ -222,7 +204,7 @@ export type Topic =
   | 'queues'
   | 'projections';
 
-export interface Store {
+export interface Store extends Ledger, Journal {
   // operator → engine
   /** Idempotent by uid. Resolves once it is safe on disk; `false` if the run was known already. */
   submitRun(submission: RunSubmission): Promise<boolean>;
@@ -301,11 +283,11 @@ export interface Store {
   /** Runs whose logs were closed before that time, oldest first; not those with Jobs that are still to be deleted. */
   closedRuns(before: number, limit: number): Promise<ClosedRun[]>;
   /**
-   * Forgets a closed run: its events, projection, jobs and approvals. What it used stays, and so does its UID: submitted
-   * again, it does not begin anew. Idempotent. Throws {@link RunNotOverError} for a run that is at work.
+   * Forgets a closed run: its events, projection, jobs, approvals, journal and accounts. What it used stays, and so does
+   * its UID: submitted again, it does not begin anew. Idempotent. Throws {@link RunNotOverError} for a run that is at work.
    */
   deleteRun(uid: string): Promise<void>;
-  /** Forgets published events and cached outputs that are older, or expired earlier, than that time. */
+  /** Forgets what is older, or ended earlier, than that time: published events, cached outputs, reservations, periods. */
   prune(before: number): Promise<void>;
 
   // gateway

@@ -102,6 +102,28 @@ describe('what is large', () => {
     expect((await rows.job('u1/s/1'))?.outcome).toMatchObject({ failure: { message: 'stopped' } });
   });
 
+  test('is what a model answered a step, and it stays as long as the journal', async () => {
+    await store.submitRun(submission('u1'));
+    const entry = {
+      run: 'u1',
+      step: 's',
+      attempt: 1,
+      call: 1,
+      hash: 'h',
+      kind: 'model',
+      answer: large,
+      at: 1,
+    } as const;
+    await store.recordJournal(entry);
+    expect((await rows.journalEntry(entry))?.answer).toEqual({ $blob: expect.anything() });
+    expect(await collectBlobs(rows, blobs, now + 9 * DAY)).toBe(0);
+    expect(await store.journalEntry(entry)).toEqual(entry);
+    expect(await store.journalOf('u1', entry)).toEqual([entry]);
+    await store.append('u1', 0, [], { closed: true });
+    await store.deleteRun('u1');
+    expect(await kept()).toEqual([]);
+  });
+
   test('is durable before the row that names it: without its blob there is no row', async () => {
     const full = withBlobs(rows, { ...blobs, put: () => Promise.reject(new Error('the disk is full')) });
     const huge = 'x'.repeat(200_000);
@@ -239,11 +261,14 @@ describe('collecting', () => {
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
         round++;
         const logs = new Map<string, string[]>();
+        // A run that was deleted does not come back: its name passes to another.
+        const deleted = [0, 0, 0];
+        const uidOf = (run: number): string => `r${round}-${run}-${deleted[run] ?? 0}`;
         for (const taken of steps) {
           if (taken.act === 'wait') now += taken.days * DAY;
           else if (taken.act === 'collect') await collectBlobs(rows, blobs, now);
           else if (taken.act === 'append') {
-            const uid = `r${round}-${taken.run}`;
+            const uid = uidOf(taken.run);
             const log = logs.get(uid) ?? [];
             if (!logs.has(uid)) await store.submitRun(submission(uid));
             const text = `${taken.text}`.repeat(2_000);
@@ -256,12 +281,13 @@ describe('collecting', () => {
               ),
             );
           } else {
-            const uid = `r${round}-${taken.run}`;
+            const uid = uidOf(taken.run);
             const log = logs.get(uid);
             if (!log) continue;
             await store.append(uid, log.length, [event('end')], { closed: true });
             await store.deleteRun(uid);
             logs.delete(uid);
+            deleted[taken.run] = (deleted[taken.run] ?? 0) + 1;
           }
         }
         for (const [uid, log] of logs) expect((await store.events(uid)).map(({ data }) => data)).toEqual(log);

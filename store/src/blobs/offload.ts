@@ -1,6 +1,7 @@
 // A store whose large values lie beside the database: in rows there are references. Whoever reads and writes notices
 // nothing of it.
 import type { StepOutcome } from '@kadre/crds';
+import type { JournalEntry } from '../journal.ts';
 import type { AppendEffects, JobRecord, JobRequest, NewEvent, RunSubmission, Store } from '../store.ts';
 import { utcDay, type BlobRef, type Blobs } from './blobs.ts';
 import { payloadsIn, referenceIn } from './payloads.ts';
@@ -13,7 +14,7 @@ export interface OffloadOptions {
 }
 
 /**
- * Keeps what is large in workflows, inputs, events, jobs and their outcomes as blobs that the run owns; a blob is durable
+ * Keeps what is large in workflows, inputs, events, jobs and their outcomes, and the journal, as blobs that the run owns; a blob is durable
  * before the row that refers to it. All who share a database must share the blobs as well.
  *
  * Beyond what the store itself throws, reading throws BlobMissingError and BlobDamagedError.
@@ -55,6 +56,17 @@ export function withBlobs(store: Store, blobs: Blobs, options: OffloadOptions = 
         runOf(key),
         () => visitOutcome(outcome, stored(runOf(key))),
         (small) => store.finishJob(key, small),
+      ),
+    journalEntry: async (key) => {
+      const entry = await store.journalEntry(key);
+      return entry && (await visitEntry(entry, loaded(key.run)));
+    },
+    journalOf: async (run, attempt) => await each(await store.journalOf(run, attempt), visitEntry, loaded(run)),
+    recordJournal: (entry) =>
+      turns.take(
+        entry.run,
+        () => visitEntry(entry, stored(entry.run)),
+        (small) => store.recordJournal(small),
       ),
     deleteRun: async (uid) => {
       await store.deleteRun(uid);
@@ -129,6 +141,7 @@ async function referencesOf(store: Store, uid: string): Promise<Set<string>> {
   if (run) await visitSubmission(run, note);
   await each(await store.events(uid), visitEvent, note);
   await each(await store.jobsOfRun(uid), visitJob, note);
+  await each(await store.journalOf(uid), visitEntry, note);
   return found;
 }
 
@@ -178,6 +191,10 @@ async function visitJob(job: JobRecord, visit: Visit): Promise<JobRecord> {
 
 async function visitOutcome(outcome: StepOutcome, visit: Visit): Promise<StepOutcome> {
   return 'output' in outcome ? { ...outcome, output: await visit(outcome.output) } : outcome;
+}
+
+async function visitEntry(entry: JournalEntry, visit: Visit): Promise<JournalEntry> {
+  return { ...entry, answer: await visit(entry.answer) };
 }
 
 /** A job's key begins with its run's UID. */

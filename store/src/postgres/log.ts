@@ -3,7 +3,7 @@ import { UnknownRunError } from '../errors.ts';
 import { eventOf, type EventRow } from '../rows.ts';
 import { StaleWriteError, type AppendEffects, type NewEvent, type QueueEntry, type Store } from '../store.ts';
 import type { Access } from './access.ts';
-import type { GroupCommit } from './group-commit.ts';
+import type { Appends } from './appends.ts';
 
 interface PlaceRow {
   verdict: 'ok' | 'unknown' | 'closed';
@@ -12,11 +12,11 @@ interface PlaceRow {
   moved: boolean;
 }
 
-export function log({ db, touch }: Access, commits: GroupCommit) {
+export function log({ db, touch }: Access, appends: Appends) {
   return {
     events: async (uid: string, afterSeq = 0) => (await db.read<EventRow>('events', [uid, afterSeq])).map(eventOf),
     append: (uid: string, expectedSeq: number, events: NewEvent[], effects: AppendEffects = {}) =>
-      commits.append(uid, expectedSeq, events, effects),
+      appends.append(uid, expectedSeq, events, effects),
     enterQueue: async ({ run, queue, limit, priority, orLeave = false }: QueueEntry) => {
       const { rows } = await db.write<PlaceRow>('enterQueue', [queue, run, limit, priority, orLeave]);
       const [row] = rows;

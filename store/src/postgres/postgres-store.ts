@@ -1,12 +1,15 @@
 // The store for more than one machine: a PostgreSQL database that all replicas of all roles share.
 import type { Store } from '../store.ts';
 import type { Access } from './access.ts';
+import { Appends } from './appends.ts';
 import { approvals, jobs } from './asked.ts';
+import { Batches } from './batches.ts';
 import { Database } from './database.ts';
 import { engines } from './engines.ts';
 import { gateway } from './gateway.ts';
-import { GroupCommit } from './group-commit.ts';
 import { Hints } from './hints.ts';
+import { journal } from './journal.ts';
+import { ledger } from './ledger.ts';
 import { log } from './log.ts';
 import { published } from './published.ts';
 import { runs } from './runs.ts';
@@ -17,12 +20,13 @@ export async function connectStore(where: string | PostgresStoreOptions): Promis
   const settings = settingsOf(typeof where === 'string' ? { url: where } : where);
   const db = new Database(settings);
   const hints = new Hints(settings);
-  const commits = new GroupCommit(db, (committed) => hints.publish(committed));
+  const appends = new Appends(db, (committed) => hints.publish(committed));
+  const [payments, answers] = [new Batches(db, 'postLedger'), new Batches(db, 'recordJournal')];
   const access: Access = { db, touch: (topic, key) => hints.publish([[topic, key]]) };
   const close = async (): Promise<void> => {
     // Idle connections keep no process alive, not even until they are closed.
     const alive = setInterval(() => undefined, 1000);
-    await commits.drain();
+    await Promise.all([appends, payments, answers].map((batches) => batches.drain()));
     await db.close();
     await hints.close();
     clearInterval(alive);
@@ -37,11 +41,13 @@ export async function connectStore(where: string | PostgresStoreOptions): Promis
   return {
     ...runs(access),
     ...engines(access),
-    ...log(access, commits),
+    ...log(access, appends),
     ...jobs(access),
     ...approvals(access),
     ...published(access),
     ...gateway(access),
+    ...ledger(access, payments),
+    ...journal(access, answers),
     subscribe: hints.subscribe.bind(hints),
     close,
   };

@@ -4,6 +4,7 @@ export type StatementName = keyof typeof statements;
 
 const RUN = 'uid, namespace, name, subject, workflow, workflows, input, limits, requested_by, priority, fork';
 const JOB = 'SELECT key, request, state, uid, outcome, abandoned FROM jobs';
+const ENTRY = 'SELECT run, step, attempt, number AS call, hash, kind, answer, at FROM journal WHERE run = $1';
 const APPROVAL = 'SELECT request, state, decision FROM approvals';
 
 export const statements = {
@@ -27,7 +28,7 @@ export const statements = {
     SELECT uid, namespace, name, subject, closed_at AS "closedAt" FROM runs JOIN submissions USING (uid)
     WHERE closed AND closed_at < $1 AND NOT EXISTS (SELECT FROM jobs WHERE jobs.run = runs.uid AND state <> 'finished')
     ORDER BY closed_at, id LIMIT $2`,
-  forgetRun: 'SELECT forget_run($1) AS verdict',
+  forgetRun: 'SELECT forget_run_and_calls($1) AS verdict',
 
   joinEngines: `
     INSERT INTO engines (expires_at) VALUES (clock_timestamp() + $1 * interval '1 millisecond') RETURNING epoch`,
@@ -64,6 +65,7 @@ export const statements = {
     SELECT id, namespace, name, payload, at FROM published_events
     WHERE namespace = $1 AND name = $2 AND at >= $3 ORDER BY at, number`,
   cachedOutput: 'SELECT output, run, expires_at FROM cached_outputs WHERE key = $1 AND expires_at > $2',
+  pruneLedger: 'SELECT prune_ledger($1)',
   prune: `
     WITH events AS (DELETE FROM published_events WHERE at < $1)
     DELETE FROM cached_outputs WHERE expires_at < $1`,
@@ -78,6 +80,21 @@ export const statements = {
       coalesce(sum(cost_nano_usd), 0)::bigint AS cost_nano_usd,
       count(*) - count(cost_nano_usd) AS unpriced
     FROM usage WHERE run = $1 AND step = $2 AND attempt = $3`,
+  postLedger: 'SELECT verdicts, hints FROM post_ledger($1)',
+  // Each with what expired reservations have set aside.
+  balances: `
+    SELECT balances.*, coalesce(expired, '[]') AS expired
+    FROM json_to_recordset($1) AS asked (account text, period text) JOIN balances USING (account, period)
+    LEFT JOIN LATERAL (
+      SELECT json_agg(json_build_object('costNanoUsd', cost, 'tokens', tokens)) AS expired FROM reservations
+      WHERE NOT settled AND expires_at <= $2
+        AND (asked.account, asked.period) IN (SELECT * FROM unnest(accounts, periods))
+    ) AS late ON true`,
+
+  recordJournal: 'SELECT verdicts, hints FROM record_journal($1)',
+  journalEntry: `${ENTRY} AND step = $2 AND attempt = $3 AND number = $4`,
+  journalOfAttempt: `${ENTRY} AND step = $2 AND attempt = $3 ORDER BY number`,
+  journalOfRun: `${ENTRY} ORDER BY step COLLATE "C", attempt, number`,
   insertSecret: 'INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING',
   secret: 'SELECT value FROM secrets WHERE name = $1',
 };

@@ -40,6 +40,9 @@ test('a store of the first schema keeps what it has and learns what is new', asy
   const epoch = await store.joinEngines(60_000);
   expect(await store.claimRuns(epoch, 9)).toEqual(['open']);
   await store.append('open', 1, [{ at: 8, type: 'RunCancelled', data: {} }], { epoch, closed: true });
+  const charges = [{ account: 'run/done', period: 'total', limit: { tokens: 5 } }];
+  await store.reserve({ id: 'c1', expiresAt: 9, charges, amount: { costNanoUsd: 1, tokens: 5 } });
+  expect((await store.balances(charges, 1))[0]?.reserved).toEqual({ costNanoUsd: 1, tokens: 5, requests: 1 });
   await store.deleteRun('done');
   expect((await store.closedRuns(99, 9)).map(({ uid }) => uid)).toEqual([]);
   await store.close();

@@ -135,6 +135,48 @@ const migrations = [
   CREATE INDEX queue_entries_of_run ON queue_entries (run);
   CREATE INDEX queue_entries_in_order ON queue_entries (queue, admitted, priority DESC, id);
   `,
+  `
+  CREATE TABLE balances (
+    account TEXT NOT NULL,
+    period TEXT NOT NULL,
+    ends_at INTEGER,
+    spent_cost INTEGER NOT NULL DEFAULT 0,
+    spent_tokens INTEGER NOT NULL DEFAULT 0,
+    spent_requests INTEGER NOT NULL DEFAULT 0,
+    reserved_cost INTEGER NOT NULL DEFAULT 0,
+    reserved_tokens INTEGER NOT NULL DEFAULT 0,
+    reserved_requests INTEGER NOT NULL DEFAULT 0,
+    unpriced INTEGER NOT NULL DEFAULT 0,
+    refusals INTEGER NOT NULL DEFAULT 0,
+    last_refused TEXT,
+    PRIMARY KEY (account, period)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX balances_by_end ON balances (ends_at) WHERE ends_at IS NOT NULL;
+
+  -- One that is settled stays for a while: whoever asks twice must be recognised.
+  CREATE TABLE reservations (
+    id TEXT PRIMARY KEY,
+    expires_at INTEGER NOT NULL,
+    cost INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    charged TEXT NOT NULL,
+    settled INTEGER NOT NULL DEFAULT 0
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX reservations_open ON reservations (expires_at) WHERE settled = 0;
+  CREATE INDEX reservations_by_expiry ON reservations (expires_at);
+
+  CREATE TABLE journal (
+    run TEXT NOT NULL,
+    step TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    call INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (run, step, attempt, call)
+  ) STRICT;
+  `,
 ];
 
 /** Brings the schema up to date in one transaction. Several threads may do this at once. `target`: an earlier schema. */

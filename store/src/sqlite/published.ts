@@ -3,6 +3,7 @@ import { json } from '../json.ts';
 import { cachedOf, publishedOf, type CachedRow, type PublishedRow } from '../rows.ts';
 import type { PublishedEvent, Store } from '../store.ts';
 import type { Access } from './access.ts';
+import { pruneLedger } from './ledger.ts';
 
 export function published({ sql, write, read }: Access) {
   return {
@@ -23,6 +24,7 @@ export function published({ sql, write, read }: Access) {
       write(() => {
         sql.pruneEvents.run(before);
         sql.pruneCache.run(before);
+        pruneLedger(sql, before);
       }),
   } satisfies Partial<Store>;
 }

@@ -10,6 +10,8 @@ import { storeError } from './failures.ts';
 import { gateway } from './gateway.ts';
 import { GroupCommit } from './group-commit.ts';
 import { Hints } from './hints.ts';
+import { journal } from './journal.ts';
+import { ledger } from './ledger.ts';
 import { log } from './log.ts';
 import { migrate } from './migrations.ts';
 import { published } from './published.ts';
@@ -55,6 +57,8 @@ export function openSqliteStore(path: string, options: SqliteStoreOptions = {}):
     ...approvals(access),
     ...published(access),
     ...gateway(access),
+    ...ledger(access),
+    ...journal(access),
     subscribe: hints.subscribe.bind(hints),
     async close() {
       await commits.close();

@@ -28,6 +28,8 @@ export function prepareStatements(db: DatabaseSync) {
     ...ofApprovals(sql),
     ...ofEvents(sql),
     ...ofTheGateway(sql),
+    ...ofTheLedger(sql),
+    ...ofTheJournal(sql),
   };
 }
 
@@ -60,6 +62,8 @@ function ofRuns(sql: Prepare) {
       'DELETE FROM projections WHERE uid = ?',
       'DELETE FROM jobs WHERE run = ?',
       'DELETE FROM approvals WHERE run = ?',
+      'DELETE FROM journal WHERE run = ?',
+      "DELETE FROM balances WHERE account = 'run/' || ?1 OR (account > 'run/' || ?1 || '/' AND account < 'run/' || ?1 || '0')",
       'DELETE FROM runs WHERE uid = ?',
     ].map(sql),
   };
@@ -178,5 +182,58 @@ function ofTheGateway(sql: Prepare) {
     ),
     insertSecret: sql('INSERT INTO secrets (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING'),
     secret: sql('SELECT value FROM secrets WHERE name = ?'),
+  };
+}
+
+/** No sum passes what a number of JavaScript holds. */
+const capped = (sum: string): string => `min(${sum}, ${Number.MAX_SAFE_INTEGER})`;
+
+/** Takes a reservation of ?1 nano-USD and ?2 tokens back. */
+const UNRESERVE = `reserved_cost = max(0, reserved_cost - ?1), reserved_tokens = max(0, reserved_tokens - ?2),
+  reserved_requests = max(0, reserved_requests - 1)`;
+
+function ofTheLedger(sql: Prepare) {
+  return {
+    balance: sql('SELECT * FROM balances WHERE account = ? AND period = ?'),
+    reserveOn: sql(
+      `INSERT INTO balances (account, period, ends_at, reserved_cost, reserved_tokens, reserved_requests)
+       VALUES (?3, ?4, ?5, ?1, ?2, 1) ON CONFLICT (account, period) DO UPDATE SET ends_at = excluded.ends_at,
+         reserved_cost = ${capped('reserved_cost + ?1')}, reserved_tokens = ${capped('reserved_tokens + ?2')},
+         reserved_requests = reserved_requests + 1`,
+    ),
+    refuseOn: sql(
+      `INSERT INTO balances (account, period, ends_at, refusals, last_refused) VALUES (?, ?, ?, 1, ?)
+       ON CONFLICT (account, period) DO UPDATE SET refusals = refusals + 1, last_refused = excluded.last_refused
+       WHERE last_refused IS NOT excluded.last_refused`,
+    ),
+    settleOn: sql(
+      `UPDATE balances SET ${UNRESERVE}, spent_cost = ${capped('spent_cost + ?3')},
+         spent_tokens = ${capped('spent_tokens + ?4')}, spent_requests = spent_requests + 1, unpriced = unpriced + ?5
+       WHERE account = ?6 AND period = ?7`,
+    ),
+    releaseOn: sql(`UPDATE balances SET ${UNRESERVE} WHERE account = ?3 AND period = ?4`),
+    reservation: sql('SELECT cost, tokens, charged, settled FROM reservations WHERE id = ?'),
+    insertReservation: sql('INSERT INTO reservations (id, expires_at, cost, tokens, charged) VALUES (?, ?, ?, ?, ?)'),
+    closeReservation: sql('UPDATE reservations SET settled = 1 WHERE id = ?'),
+    expiredReservations: sql(
+      'SELECT cost, tokens, charged, settled FROM reservations WHERE settled = 0 AND expires_at <= ?',
+    ),
+    pruneReservations: sql('DELETE FROM reservations WHERE expires_at < ?'),
+    pruneBalances: sql('DELETE FROM balances WHERE ends_at < ?'),
+  };
+}
+
+const ENTRY = 'SELECT run, step, attempt, call, hash, kind, answer, at FROM journal WHERE run = ?';
+
+function ofTheJournal(sql: Prepare) {
+  return {
+    recordJournal: sql(
+      `INSERT INTO journal (run, step, attempt, call, hash, kind, answer, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO NOTHING`,
+    ),
+    isForgotten: sql('SELECT 1 FROM forgotten_runs WHERE uid = ?'),
+    journalEntry: sql(`${ENTRY} AND step = ? AND attempt = ? AND call = ?`),
+    journalOfAttempt: sql(`${ENTRY} AND step = ? AND attempt = ? ORDER BY call`),
+    journalOfRun: sql(`${ENTRY} ORDER BY step, attempt, call`),
   };
 }

@@ -8,7 +8,15 @@ import {
   type PostgresStoreOptions,
   type Store,
 } from '@kadre/store';
-import { approval, event, eventually, job, projection, submission } from '../../../store/src/contract/fixtures.ts';
+import {
+  approval,
+  event,
+  eventually,
+  job,
+  projection,
+  submission,
+  usage,
+} from '../../../store/src/contract/fixtures.ts';
 import { startProxy, type Fate, type PostgresProxy } from '../../support/postgres-proxy.ts';
 import { startPostgres, type PostgresServer } from '../../support/postgres.ts';
 
@@ -60,6 +68,21 @@ async function scenario(store: Store): Promise<unknown[]> {
   await say(store.deleteRun('u1'));
   await say(store.submitRun(submission('u1')));
   await say(store.append('u2', 0, [event('A')], { cache: [{ key: 'k', output: 1, run: 'u2', expiresAt: 9 }], epoch }));
+  const charges = ['run/u2', 'namespace/team/budget/b'].map((account) => ({
+    account,
+    period: 'p',
+    limit: { tokens: 9 },
+  }));
+  const amount = { costNanoUsd: 3, tokens: 6 };
+  const reserved = (id: string) => store.reserve({ id, expiresAt: 4, charges, amount });
+  for (const id of ['c1', 'c2', 'c1']) await say(reserved(id));
+  await say(store.settle('c1', { costNanoUsd: 2, tokens: 1 }, usage('c1', 2)));
+  await say(reserved('c3'));
+  await say(store.release('c3'));
+  await say(reserved('c4'));
+  const answer = { run: 'u2', step: 's', attempt: 1, call: 1, hash: 'h', kind: 'model', answer: 'yes', at: 1 } as const;
+  await say(store.recordJournal(answer));
+  await say(store.recordJournal(answer));
   await say(store.prune(5));
   await say(store.renewEngine(epoch, 600_000));
   await say(store.leaveEngines(epoch));
@@ -79,6 +102,10 @@ async function contents(schema: string): Promise<unknown> {
     published_events: 'id, payload',
     queue_entries: 'queue, run, admitted',
     forgotten_runs: '*',
+    balances: '*',
+    reservations: '*',
+    usage: '*',
+    journal: 'run, step, attempt, number, answer',
   };
   const session = await server.session(schema);
   const found: Record<string, unknown> = {};
