@@ -41,8 +41,12 @@ cat > /dev/null
 kill -INT $!
 wait $!`;
 
-/** A server of one's own. Takes two seconds; each test can have a schema of its own in it. */
-export async function startPostgres(): Promise<PostgresServer> {
+/**
+ * A server of one's own. Takes two seconds; each test can have a schema of its own in it.
+ *
+ * @param address of this machine, at which others may reach it too
+ */
+export async function startPostgres(address?: string): Promise<PostgresServer> {
   const programs = await findPrograms();
   const owner = unprivileged();
   const directory = await mkdtemp(join(tmpdir(), 'kadre-postgres-'));
@@ -55,8 +59,9 @@ export async function startPostgres(): Promise<PostgresServer> {
   const port = await freePort();
   await appendFile(
     join(data, 'postgresql.conf'),
-    `port = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '${directory}'\nshared_buffers = '32MB'\n`,
+    `port = ${port}\nlisten_addresses = '${['127.0.0.1', ...(address === undefined ? [] : [address])].join()}'\nunix_socket_directories = '${directory}'\nshared_buffers = '32MB'\n`,
   );
+  if (address !== undefined) await appendFile(join(data, 'pg_hba.conf'), 'host all all all scram-sha-256\n');
   return serve({ program: join(programs, 'postgres'), directory, data, port, owner });
 }
 
