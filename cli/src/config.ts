@@ -1,7 +1,7 @@
 // What the control plane is told by its environment. The manifests of `config/` and `charts/kadre` set these.
 import { bucketAndPrefix, environment, type Environment } from './environment.ts';
 import type { Place, S3Place } from './places.ts';
-import type { RoleName } from './role-protocol.ts';
+import type { RoleName } from './role-name.ts';
 
 /** Plain data, so that it can be handed to a worker thread. */
 export interface Config {

@@ -1,7 +1,8 @@
 // The supervisor's view of one role: its thread, whether it is ready, and how busy its event loop is.
 import { Worker } from 'node:worker_threads';
 import type { MetricObject } from 'prom-client';
-import type { FromRole, RoleData, RoleName, ToRole } from './role-protocol.ts';
+import type { RoleName } from './role-name.ts';
+import type { FromRole, RoleData, ToRole } from './role-protocol.ts';
 
 export interface RoleHandle {
   readonly name: RoleName;

@@ -1,8 +1,7 @@
 // What the supervisor (main thread) and a role (worker thread) say to each other.
 import type { MetricObject } from 'prom-client';
 import type { Config } from './config.ts';
-
-export type RoleName = 'gateway' | 'server' | 'engine' | 'operator' | 'janitor';
+import type { RoleName } from './role-name.ts';
 
 /** `workerData` of a role's thread. */
 export interface RoleData {

@@ -5,7 +5,8 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { StoreBusyError, StoreFullError, StoreUnusableError } from '@kadre/store';
 import { pino, type Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import type { FromRole, RoleData, RoleName, RunningRole, ToRole } from './role-protocol.ts';
+import type { RoleName } from './role-name.ts';
+import type { FromRole, RoleData, RunningRole, ToRole } from './role-protocol.ts';
 
 /** What a role is given to start with. */
 export interface RoleContext extends Omit<RoleData, 'role'> {

@@ -1,5 +1,5 @@
 // Which roles a command runs, and which of them only in the one replica that leads.
-import type { RoleName } from './role-protocol.ts';
+import type { RoleName } from './role-name.ts';
 
 export type CommandName = 'all' | 'operator' | 'engine' | 'gateway' | 'server';
 

@@ -9,7 +9,7 @@ import type { Config } from './config.ts';
 import { closeFence, createFence, extendFence } from './fence.ts';
 import { serveHealth } from './health.ts';
 import { startRoleThread, type RoleHandle } from './role-handle.ts';
-import type { RoleName } from './role-protocol.ts';
+import type { RoleName } from './role-name.ts';
 import type { Shifts } from './shifts.ts';
 
 /** Long enough for a step that is being dispatched to be recorded; three times this is within the 30 s of a pod. */
