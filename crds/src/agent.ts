@@ -1,6 +1,7 @@
 // Agent: instructions and a model, and how it is served.
 import { z } from 'zod';
 import { dnsLabel, envVar, gpuRequest, jsonSchema, objectName, resources } from './common.ts';
+import { usd } from './limits.ts';
 import { listMap, rules } from './markers.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
 
@@ -156,6 +157,18 @@ export const agentSpec = z.object({
     })
     .optional()
     .describe('How its pods run.'),
+  limits: z
+    .object({
+      tokens: z
+        .int()
+        .min(1)
+        .max(1_000_000_000_000)
+        .optional()
+        .describe('How many tokens its model calls may read and write together.'),
+      costUsd: usd.optional().describe('What they may cost, in USD. A Model without a known price is refused.'),
+    })
+    .optional()
+    .describe('How much one attempt of a step may use.'),
   serving: serving
     .optional()
     .describe('Keep the agent running behind a Service. Absent: each of its steps runs in a Job.'),

@@ -29,6 +29,12 @@ export const someTime = duration.meta(
   rules({ message: 'this must be longer than nothing: write 1s or more', rule: `self.matches('[1-9]')` }),
 );
 
+export const timeZone = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[A-Za-z][A-Za-z0-9_+/-]*$/);
+
 /** Any JSON value. The API server keeps what it finds here as it is. */
 export const json = z.unknown();
 

@@ -7,6 +7,8 @@ export * from './approval.ts';
 export * from './limits.ts';
 export * from './workflow.ts';
 export * from './run.ts';
+export * from './budget.ts';
+export * from './budget-period.ts';
 export * from './gpu-pool.ts';
 export * from './trigger.ts';
 export * from './labels.ts';

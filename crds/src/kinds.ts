@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { agentSpec, agentStatus } from './agent.ts';
 import { approvalRules, approvalSpec, approvalStatus } from './approval.ts';
+import { budgetSpec, budgetStatus } from './budget.ts';
 import { gpuPoolSpec, gpuPoolStatus } from './gpu-pool.ts';
 import { modelSpec, modelStatus } from './model.ts';
 import { runSpec, runStatus } from './run.ts';
@@ -195,6 +196,32 @@ export const kinds = {
       column('Last run', '.status.lastRun.name', 'The latest Run.'),
       column('Next', '.status.nextScheduleTime', 'When the next Run is due.'),
       wide(column('URL', '.status.url', 'Where the webhook takes requests inside the cluster.')),
+      message,
+      age,
+    ],
+  },
+  Budget: {
+    kind: 'Budget',
+    plural: 'budgets',
+    singular: 'budget',
+    shortNames: ['kbud'],
+    scope: 'Namespaced',
+    description:
+      'Budget limits what the model calls of a namespace may use in a period, and how many Runs are at work.',
+    spec: budgetSpec,
+    status: budgetStatus,
+    rules: [usableName],
+    columns: [
+      column('Period', '.spec.period', 'When it begins anew.'),
+      column('Limit', '.spec.limits.costUsd', 'What the calls of a period may cost, in USD.'),
+      column('Spent', '.status.spent.costUsd', 'What they came to, in USD.'),
+      column('Left', '.status.left.costUsd', 'What is neither spent nor reserved, in USD.'),
+      column('Exceeded', '.status.conditions[?(@.type=="Exceeded")].status', 'Whether a limit is used up.'),
+      ready,
+      wide(count('Tokens', '.status.spent.tokens', 'Tokens of the period.')),
+      wide(count('Requests', '.status.spent.requests', 'Calls of the period.')),
+      wide(count('Refusals', '.status.refusals', 'Calls that were refused in the period.')),
+      wide(column('Until', '.status.periodEnd', 'When the period ends.')),
       message,
       age,
     ],

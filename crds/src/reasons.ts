@@ -17,7 +17,10 @@ export const failureReasons = [
   'JobLost', // the Job or its pod vanished before it reported an outcome
   'TimedOut', // an attempt took longer than the step's timeout
   'Refused', // a step of the workflow says `fail`
-  'LimitExceeded', // a limit of the run or the bound of a loop is reached
+  'BudgetExceeded', // a Budget of the namespace has nothing left for the call
+  'ModelUnpriced', // a Model without a known price, where money is limited
+  'JournalDiverged', // a step that was begun anew asks something else than before, under the same number
+  'LimitExceeded', // a limit of the run or of the agent, or the bound of a loop, is reached
   'ApprovalRejected', // somebody said no, or nobody said anything in time
   'WorkflowNotFound', // a step calls a Workflow that was not there when the run began
   'RunNotFound', // the run to fork is not known any more

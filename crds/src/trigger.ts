@@ -1,6 +1,6 @@
 // Trigger: starts Runs, or publishes events, by the clock, for an HTTP request or when an object changes.
 import { z } from 'zod';
-import { dnsLabel, json, secretKeyRef, someTime } from './common.ts';
+import { dnsLabel, json, secretKeyRef, someTime, timeZone } from './common.ts';
 import { runLimits } from './limits.ts';
 import { rules } from './markers.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
@@ -16,13 +16,7 @@ const schedule = z.object({
     .max(256)
     .regex(/^\S+ +\S+ +\S+ +\S+ +\S+$/)
     .describe('Minute, hour, day of the month, month and day of the week, such as 30 6 * * MON-FRI.'),
-  timeZone: z
-    .string()
-    .min(1)
-    .max(64)
-    .regex(/^[A-Za-z][A-Za-z0-9_+/-]*$/)
-    .default('UTC')
-    .describe('The time zone of cron, such as Europe/Berlin.'),
+  timeZone: timeZone.default('UTC').describe('The time zone of cron, such as Europe/Berlin.'),
   concurrencyPolicy: z
     .enum(['Allow', 'Forbid', 'Replace'])
     .default('Allow')

@@ -175,6 +175,7 @@ describe('the chart', () => {
     expect(kinds.map(({ metadata }) => metadata.name).sort()).toEqual([
       'agents.kadre.dev',
       'approvals.kadre.dev',
+      'budgets.kadre.dev',
       'gpupools.kadre.dev',
       'models.kadre.dev',
       'runs.kadre.dev',

@@ -24,6 +24,7 @@ const minimal: Record<KindName, object> = {
     schedule: { cron: '0 6 * * *', timeZone: 'UTC', concurrencyPolicy: 'Allow' },
     start: { workflow: { name: 'article' } },
   },
+  Budget: { period: 'month', limits: { costUsd: '50' } },
   GpuPool: {},
 };
 
@@ -123,6 +124,7 @@ describe('defaults', () => {
         historyLimit: { successful: 3, failed: 3 },
       },
     ],
+    ['Budget', minimal.Budget, { timeZone: 'UTC', action: 'block', warnAt: 80 }],
     [
       'GpuPool',
       { queue: { name: 'training' } },
@@ -203,6 +205,17 @@ describe('kubectl get', () => {
       },
       ['CAUSE', 'WORKFLOW', 'READY', 'REASON', 'ACTIVE', 'LAST RUN', 'NEXT', 'AGE'],
       ['Schedule', 'article', 'True', 'Ready', '1', 'daily-1', '2026-01-02T06:00:00Z'],
+    ],
+    [
+      'Budget',
+      minimal.Budget,
+      {
+        spent: { costUsd: '50.01' },
+        left: { costUsd: '0' },
+        conditions: [...ready('True', 'Enforced'), { ...ready('True', 'LimitReached')[0], type: 'Exceeded' }],
+      },
+      ['PERIOD', 'LIMIT', 'SPENT', 'LEFT', 'EXCEEDED', 'READY', 'AGE'],
+      ['month', '50', '50.01', '0', 'True', 'True'],
     ],
     [
       'GpuPool',

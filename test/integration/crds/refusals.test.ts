@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { kinds, objectSchema, type StructuralSchema } from '@kadre/crds';
 import { KindCluster } from './cluster.ts';
 import { agentRefusals } from './refused-agents.ts';
+import { budgetRefusals } from './refused-budgets.ts';
 import { approvalRefusals, gpuPoolRefusals, modelRefusals, runRefusals } from './refused-manifests.ts';
 import { triggerRefusals } from './refused-triggers.ts';
 import { workflowRefusals } from './refused-workflows.ts';
@@ -14,6 +15,7 @@ const refusals = [
   ...runRefusals,
   ...approvalRefusals,
   ...triggerRefusals,
+  ...budgetRefusals,
   ...gpuPoolRefusals,
 ];
 
