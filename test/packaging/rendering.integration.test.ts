@@ -28,6 +28,7 @@ interface Manifest {
 interface Container {
   image: string;
   args: string[];
+  volumeMounts: Record<string, unknown>[];
   env: { name: string; value?: string; valueFrom?: { secretKeyRef?: { name: string; key: string } } }[];
   resources: { requests: Record<string, string>; limits: Record<string, string> };
   securityContext: Record<string, unknown>;
@@ -326,5 +327,14 @@ describe('with roles of their own, the chart', () => {
       KADRE_FOLDERS_SHARED: 'true',
     });
     expect(pod.volumes.map(({ name }) => name)).toEqual(['blobs', 'archive', 'tmp']);
+  });
+
+  test('mounts what else the pods need, such as the certificate of a database', async () => {
+    const volume = ['volumes[0].name=ca', 'volumes[0].secret.secretName=db-ca'];
+    const mount = ['volumeMounts[0].name=ca', 'volumeMounts[0].mountPath=/etc/db', 'volumeMounts[0].readOnly=true'];
+    for (const pod of podsOf(await chart(...separate, ...volume, ...mount))) {
+      expect(pod.volumes).toContainEqual({ name: 'ca', secret: { secretName: 'db-ca' } });
+      expect(pod.containers[0]?.volumeMounts).toContainEqual({ name: 'ca', mountPath: '/etc/db', readOnly: true });
+    }
   });
 });

@@ -191,6 +191,9 @@ spec:
             - name: archive
               mountPath: /var/lib/kadre-archive
             {{- end }}
+            {{- with $.Values.volumeMounts }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
             - name: tmp
               mountPath: /tmp
       volumes:
@@ -208,6 +211,9 @@ spec:
         - name: archive
           persistentVolumeClaim:
             claimName: {{ $.Values.archive.existingClaim }}
+        {{- end }}
+        {{- with $.Values.volumes }}
+        {{- toYaml . | nindent 8 }}
         {{- end }}
         - name: tmp
           emptyDir:

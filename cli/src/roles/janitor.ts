@@ -1,9 +1,9 @@
-import { decisionRecords } from '@kadre/engine';
+import type { ArchiveOptions } from '@kadre/store';
 import packageJson from '../../package.json' with { type: 'json' };
 import { openControlPlaneStore } from '../control-plane-store.ts';
 import { mayWrite } from '../fence.ts';
 import { Janitor } from '../janitor.ts';
-import { openPlace } from '../places.ts';
+import { openPlace, type Place } from '../places.ts';
 import type { StartRole } from '../role-thread.ts';
 
 export const startJanitor: StartRole = async ({ config, fence, logger, registry }) => {
@@ -12,7 +12,7 @@ export const startJanitor: StartRole = async ({ config, fence, logger, registry 
   const janitor = new Janitor({
     ...opened,
     settings,
-    ...(archive && { archive: { sink: await openPlace(archive), describe: decisionRecords(packageJson.version) } }),
+    ...(archive && { archive: await openArchive(archive) }),
     mayAct: () => mayWrite(fence),
     logger,
     registry,
@@ -25,3 +25,9 @@ export const startJanitor: StartRole = async ({ config, fence, logger, registry 
     },
   };
 };
+
+async function openArchive(place: Place): Promise<ArchiveOptions> {
+  // Most control planes have no archive, and need none of the engine in this thread.
+  const { decisionRecords } = await import('@kadre/engine');
+  return { sink: await openPlace(place), describe: decisionRecords(packageJson.version) };
+}

@@ -84,6 +84,10 @@ export async function startBed() {
       look ??= await openPostgresStore(postgres.url('kadre'));
       return look.events((await bed.run(name)).metadata.uid);
     },
+    openRuns: async (): Promise<string[]> => {
+      look ??= await openPostgresStore(postgres.url('kadre'));
+      return look.openRuns();
+    },
     /** How many open runs each engine has, by the number of its seat: engines are numbered as they start. */
     runsByEngine: async (): Promise<Map<number, number>> => {
       const rows = await postgres.query<{ owner: string; runs: string }>(

@@ -2,7 +2,7 @@
 // or loses the database.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { KadreProcess } from '../../support/kadre-process.ts';
-import { eventually } from '../../support/kubectl.ts';
+import { capture, eventually } from '../../support/kubectl.ts';
 import { article, recordedTwice, startBed, type Bed } from './bed.ts';
 
 let bed: Bed;
@@ -135,4 +135,25 @@ test('of two operators one leads, both are ready, and the second takes over from
   bed.agent.letGo();
   await eventually('the second leading', async () => (await bed.leader()) === 'kadre-operator-b');
   await allWell(names);
+});
+
+test('a backup taken at work, restored into an empty database, goes on from there; what was over stays so', async () => {
+  await bed.start('operator', 'kadre-operator-a');
+  await bed.start('engine', 'kadre-engine-a');
+  const before = await applyRuns(2);
+  await allWell(before);
+  bed.agent.begun.splice(0);
+  bed.agent.hold();
+  const names = await applyRuns(4);
+  await held(4);
+  const dump = await capture('pg_dump', [bed.postgres.url()]);
+  await bed.killAll();
+  bed.agent.letGo();
+  await bed.postgres.query('DROP SCHEMA kadre CASCADE');
+  await capture('psql', ['--quiet', '--set=ON_ERROR_STOP=1', bed.postgres.url()], dump);
+  await bed.start('operator', 'kadre-operator-a');
+  await bed.start('engine', 'kadre-engine-a');
+  await allWell(names);
+  for (const name of before) expect(recordedTwice(await bed.history(name))).toEqual([]);
+  expect(await bed.openRuns()).toEqual([]);
 });
