@@ -30,6 +30,7 @@ import {
 
 /** Changes the state by one event and returns it. The same events in the same order always give the same state. */
 export function evolve(state: RunState, event: EngineEvent): RunState {
+  state.bornAt ??= event.at;
   apply(state, event);
   state.timers.dropWhile((timer) => isStale(state, timer));
   return state;

@@ -116,11 +116,24 @@ export function failed(
   const hopeless = isDoomed(unit) || unit.fallback !== undefined || unit.step.phase === 'Failed';
   if (!hopeless && !final && mayRetry(retry, failure, attempt)) {
     const wait = Math.min(retry.max, retry.initial * retry.factor ** (attempt - 1));
-    return { at: now, type: 'StepFailed', data: { ...data, retryAt: now + wait } };
+    const spread = wait * SPREAD * share(`${state.run.uid}/${unit.id}/${attempt}`);
+    return { at: now, type: 'StepFailed', data: { ...data, retryAt: Math.ceil(now + wait - spread) } };
   }
   if (scope.ending || onError === undefined) return { at: now, type: 'StepFailed', data };
   if (onError === 'continue') return { at: now, type: 'StepFailed', data: { ...data, then: 'continue' } };
   return { at: now, type: 'StepFailed', data: { ...data, ...(!hopeless && { then: 'fallback' as const }) } };
+}
+
+/** By how much of it a wait is shortened at the most, so that many that failed together don't come back together. */
+const SPREAD = 0.2;
+
+/** A number from 0 to 1 that is always the same for a text, and another one for almost every other: FNV-1a, well mixed. */
+function share(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) / 0xffffffff;
 }
 
 function mayRetry({ limit, reasons }: RetryPolicy, { reason }: Failure, attempt: number): boolean {

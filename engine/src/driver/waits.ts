@@ -88,8 +88,8 @@ export class Waits {
   async #arrivals(name: string): Promise<Report[]> {
     const waiting = this.#events.get(name);
     if (!waiting) return [];
-    const { run, startedAt = 0, consumed } = this.#state;
-    const published = await this.#world.store.publishedEvents(run.namespace, name, startedAt);
+    const { run, bornAt = 0, consumed } = this.#state;
+    const published = await this.#world.store.publishedEvents(run.namespace, name, bornAt);
     const left = published.filter(({ id }) => !consumed.has(id));
     const reports: Report[] = [];
     for (const attempt of waiting) {

@@ -17,6 +17,8 @@ const text: Kind[] = ['string'];
 const number: Kind[] = ['number'];
 const scalar: Kind[] = ['string', 'number', 'bool'];
 
+const anyEight: Kind[][] = Array.from({ length: 8 }, () => []);
+
 function callable(takes: Kind[][], gives: Type, call: Callable['call'], required = takes.length): Callable {
   return { takes, required, gives, call };
 }
@@ -33,6 +35,11 @@ export const functions: ReadonlyMap<string, Callable> = new Map([
   ['double', callable([['number', 'string']], numberType, (_: Budget, value: string | number) => toNumber(value))],
   ['int', callable([['number', 'string']], numberType, (_: Budget, value: string | number) => toWhole(value))],
   ['bool', callable([['bool', 'string']], boolType, (_: Budget, value: boolean | string) => toBool(value))],
+  // Branches of which one was taken are joined so: the others' outputs are null.
+  [
+    'coalesce',
+    callable(anyEight, anyType, (_: Budget, ...values: Json[]) => values.find((one) => one !== null) ?? null, 1),
+  ],
 ]);
 
 export const methods: ReadonlyMap<string, Callable> = new Map([
@@ -48,6 +55,11 @@ export const methods: ReadonlyMap<string, Callable> = new Map([
   ['substring', callable([text, number, number], stringType, substring, 2)],
   ['split', callable([text, text, number], { kind: 'list', element: stringType }, split, 2)],
   ['join', callable([['list'], text], stringType, join, 1)],
+  ['sum', overNumbers('sum', (numbers) => numbers.reduce((sum, one) => sum + one, 0))],
+  ['min', overNumbers('min', (numbers) => extreme('min', numbers, (one, least) => one < least))],
+  ['max', overNumbers('max', (numbers) => extreme('max', numbers, (one, most) => one > most))],
+  ['flatten', callable([['list']], { kind: 'list' }, flatten)],
+  ['distinct', callable([['list']], { kind: 'list' }, distinct)],
 ]);
 
 function textTest(test: (value: string, part: string) => boolean): Callable {
@@ -115,6 +127,49 @@ function join(budget: Budget, parts: Json[], separator = ''): string {
   });
   for (const one of texts) budget.spendText(one.length + separator.length);
   return texts.join(separator);
+}
+
+function overNumbers(name: string, reduce: (numbers: number[]) => number): Callable {
+  return callable([['list']], numberType, (budget: Budget, list: Json[]) => {
+    budget.spend(1 + list.length);
+    const numbers = list.map((one) => {
+      if (typeof one === 'number') return one;
+      throw new ExpressionError(`${name} takes a list of numbers; ${shown(one)} is none`);
+    });
+    return finite(reduce(numbers));
+  });
+}
+
+function extreme(name: string, numbers: number[], isBetter: (one: number, best: number) => boolean): number {
+  const [first, ...rest] = numbers;
+  if (first === undefined) throw new ExpressionError(`an empty list has no ${name}`);
+  return rest.reduce((best, one) => (isBetter(one, best) ? one : best), first);
+}
+
+/** One level: a list of lists becomes a list. */
+function flatten(budget: Budget, list: Json[]): Json[] {
+  const flat = list.flatMap((one): Json | Json[] => one);
+  budget.spend(1 + list.length + flat.length);
+  return flat;
+}
+
+function distinct(budget: Budget, list: Json[]): Json[] {
+  const seen = new Map<string, Json>();
+  for (const one of list) {
+    const key = canonical(one);
+    budget.spendText(key.length);
+    if (!seen.has(key)) seen.set(key, one);
+  }
+  return [...seen.values()];
+}
+
+/** The same text for equal values, whatever the order of their fields. */
+function canonical(value: Json): string {
+  return JSON.stringify(value, (_, one: Json) =>
+    one !== null && typeof one === 'object' && !Array.isArray(one)
+      ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : one,
+  );
 }
 
 function checkPosition(at: number, length: number, name: string): void {
