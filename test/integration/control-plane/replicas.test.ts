@@ -3,7 +3,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openS3 } from '@kadre/store';
 import { eventually } from '../../support/kubectl.ts';
+import { startS3Server } from '../store/s3-server.ts';
 import { startBed, type Bed } from './bed.ts';
 
 const echo = { steps: [{ name: 'say', value: '$(input.n)' }], output: '$(steps.say.output)' };
@@ -119,4 +121,32 @@ test('the operator that leads removes what is no longer kept, into the archive, 
   await succeeds('after', 5);
   expect((await bed.run('old-1')).status).toMatchObject({ phase: 'Succeeded', output: 1 });
   expect(await runs()).toBe(3);
+});
+
+test('large values lie in a bucket, where all roles find them', async () => {
+  const s3 = await startS3Server();
+  const credentials = await s3.options.credentials?.();
+  const env = {
+    KADRE_BLOBS_S3_ENDPOINT: s3.options.endpoint,
+    KADRE_BLOBS_S3_BUCKET: s3.options.bucket,
+    KADRE_BLOBS_S3_PREFIX: 'cluster-1',
+    AWS_ACCESS_KEY_ID: credentials?.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: credentials?.secretAccessKey,
+  };
+  try {
+    await bed.start('operator', 'kadre-operator-a', env);
+    await bed.start('engine', 'kadre-engine-a', env);
+    const spec = { workflow: { name: 'echo' }, input: { n: 'x'.repeat(200_000) } };
+    await bed.apply('runs', 'Run', 'large', spec);
+    expect((await bed.succeeded('large')).status?.output).toMatchObject({ truncated: true });
+    const names: string[] = [];
+    for await (const { name } of openS3({ ...s3.options, prefix: 'cluster-1' }).list('blobs')) names.push(name);
+    expect(names.length).toBeGreaterThan(0);
+    const [row] = await bed.postgres.query<{ longest: number }>(
+      'SELECT max(length(data)) AS longest FROM kadre.events',
+    );
+    expect(row?.longest).toBeLessThan(128 * 1024);
+  } finally {
+    await s3.close();
+  }
 });
