@@ -4,14 +4,19 @@ import { STEP_HEADER } from '@kadre/crds';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { createAdmit, type Caller } from './access/caller.ts';
+import { createAdmit } from './access/caller.ts';
 import { createKeys } from './access/secrets.ts';
 import { createIdentify } from './access/service-accounts.ts';
 import { chatCompletionsDoor } from './doors/chat-completions/door.ts';
 import type { Door, DoorServices } from './doors/door.ts';
+import { embeddingsDoor } from './doors/embeddings/door.ts';
+import { generateContentDoor } from './doors/generate-content/door.ts';
+import { messagesDoor } from './doors/messages/door.ts';
+import { modelsDoor } from './doors/models/door.ts';
+import { responsesDoor } from './doors/responses/door.ts';
 import { GatewayError, shuttingDown, unavailable } from './errors.ts';
 import { createMetrics } from './metrics.ts';
-import { defaultLimits, systemClock, type GatewayOptions, type Limits, type ModelSource } from './options.ts';
+import { defaultLimits, systemClock, type GatewayOptions, type Limits } from './options.ts';
 import { createHooks } from './pipeline/defaults.ts';
 import { createPipeline } from './pipeline/pipeline.ts';
 import { createPriceBook } from './price/price.ts';
@@ -147,7 +152,14 @@ function registerProbes(
 }
 
 /** Each speaks one dialect. */
-const doors: readonly Door[] = [chatCompletionsDoor];
+const doors: readonly Door[] = [
+  chatCompletionsDoor,
+  responsesDoor,
+  messagesDoor,
+  generateContentDoor,
+  embeddingsDoor,
+  modelsDoor,
+];
 
 interface Wiring extends Pick<DoorServices, 'clock' | 'limits' | 'closing'> {
   catalog: Catalog;
@@ -170,7 +182,6 @@ function registerApi(app: FastifyInstance, options: GatewayOptions, { catalog, .
       http.record.caller = await admit(identity, typeof stepToken === 'string' ? stepToken : undefined);
     });
     for (const door of doors) door(api, services);
-    api.get('/v1/models', (http) => listModels(models, http.record.caller as Caller));
     registerSteps(api, store);
     registered();
   });
@@ -181,14 +192,4 @@ function tokenIn({ headers }: FastifyRequest): string | undefined {
   if (headers.authorization !== undefined) return headers.authorization;
   const key = headers['x-api-key'] ?? headers['x-goog-api-key'];
   return typeof key === 'string' ? `Bearer ${key}` : undefined;
-}
-
-function listModels(models: ModelSource, caller: Caller): object {
-  const data = models.list(caller.namespace).map(({ metadata, spec }) => ({
-    id: metadata.name,
-    object: 'model',
-    created: Math.floor(Date.parse(metadata.creationTimestamp) / 1000),
-    owned_by: spec.provider,
-  }));
-  return { object: 'list', data };
 }

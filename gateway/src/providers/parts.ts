@@ -12,15 +12,3 @@ export function inlineImage({ source }: ImagePart): { mediaType: string; data: s
   if (comma < 0 || !header.endsWith(';base64')) throw invalidRequest('Images in data URLs must be base64.', 'messages');
   return { mediaType: header.slice(0, -';base64'.length), data: url.slice(comma + 1) };
 }
-
-/** The arguments of a tool call as an object. What an earlier model wrote wrongly is passed on as it is, in words. */
-export function argumentsOf(text: string): object {
-  if (text.trim() === '') return {};
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-  } catch {
-    // Below.
-  }
-  return { invalid_arguments: text };
-}

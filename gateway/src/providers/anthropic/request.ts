@@ -1,8 +1,9 @@
 // The neutral request in the words of Anthropic's Messages.
 import { invalidRequest } from '../../errors.ts';
 import type { CacheHint, Message, ModelRequest, Part, ToolDefinition } from '../../conversation/request.ts';
+import { argumentsOf } from '../../conversation/arguments.ts';
 import { budgetOf, effortOf } from '../effort.ts';
-import { argumentsOf, inlineImage } from '../parts.ts';
+import { inlineImage } from '../parts.ts';
 import { takesEffort } from './models.ts';
 import { heldSchema } from './schema.ts';
 

@@ -1,8 +1,9 @@
 // The neutral request in the words of Google's Gemini API.
 import type { Message, ModelRequest, Part, ReasoningSettings, ToolResultPart } from '../../conversation/request.ts';
 import { instructionsOf, textOf, toolNamesOf } from '../../conversation/text.ts';
+import { argumentsOf } from '../../conversation/arguments.ts';
 import { budgetOf, effortOf } from '../effort.ts';
-import { argumentsOf, inlineImage } from '../parts.ts';
+import { inlineImage } from '../parts.ts';
 import { countsThoughts, wantsSignatures } from './models.ts';
 
 type WirePart = Record<string, unknown>;
