@@ -72,8 +72,9 @@ export const budgetSpec = z
   })
   .meta(
     rules({
-      message: 'concurrentRuns counts Runs, which ask many models: remove scope.models, or make it a budget of its own',
-      rule: '!has(self.limits.concurrentRuns) || !has(self.scope) || !has(self.scope.models)',
+      message:
+        'a Run asks many agents and models: with concurrentRuns, remove scope.agents and scope.models, or make it a budget of its own',
+      rule: '!has(self.limits.concurrentRuns) || !has(self.scope) || (!has(self.scope.agents) && !has(self.scope.models))',
     }),
   );
 
@@ -115,6 +116,9 @@ export function isInScope({ scope: wanted = {} }: Pick<BudgetSpec, 'scope'>, sub
   return matches(agents, subject.agent) && matches(models, subject.model) && matches(workflows, subject.workflow);
 }
 
+/** Where the store counts what the calls of a budget use. By name: who deletes a budget and makes it again spends no more. */
+export const budgetAccount = (namespace: string, name: string): string => `namespace/${namespace}/budget/${name}`;
+
 /** The queue that a run must pass, and how many may be at work in it. */
 export interface RunQueue {
   /** Names the queue in the store. */
@@ -125,16 +129,13 @@ export interface RunQueue {
 /**
  * The queues that budgets with `concurrentRuns` are to a new run. A budget that only warns holds nobody up.
  *
- * @param subject the Workflow that runs, or the Agent of a run of a single question
+ * @param budgets those of the namespace
+ * @param subject name of the Workflow that runs, or of the Agent that is asked
  */
-export function runQueuesOf(
-  budgets: readonly Budget[],
-  namespace: string,
-  subject: Pick<BudgetSubject, 'agent' | 'workflow'>,
-): RunQueue[] {
+export function runQueuesOf(budgets: readonly Budget[], namespace: string, subject: string): RunQueue[] {
   return budgets.flatMap(({ metadata, spec }): RunQueue[] => {
     const limit = spec.limits.concurrentRuns;
-    if (limit === undefined || spec.action === 'warn' || !isInScope(spec, subject)) return [];
+    if (limit === undefined || spec.action === 'warn' || !isInScope(spec, { workflow: subject })) return [];
     return [{ queue: `${namespace}/budget/${metadata.name}`, limit }];
   });
 }

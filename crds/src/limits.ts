@@ -26,3 +26,21 @@ export const runLimits = z.object({
 });
 
 export type RunLimits = z.infer<typeof runLimits>;
+
+const NANO_PER_USD = 1_000_000_000;
+
+/** USD × 10⁻⁹. What a number of JavaScript cannot hold exactly, above 9 million dollars, is cut there. */
+export function nanoUsd(usd: string): number {
+  const [whole = '0', fraction = ''] = usd.split('.');
+  const nano = BigInt(whole) * BigInt(NANO_PER_USD) + BigInt(fraction.slice(0, 9).padEnd(9, '0'));
+  return Number(nano < BigInt(Number.MAX_SAFE_INTEGER) ? nano : BigInt(Number.MAX_SAFE_INTEGER));
+}
+
+/** USD × 10⁻⁹ as a decimal, without zeros at its end. */
+export function usdText(nano: number): string {
+  const rest = String(nano % NANO_PER_USD)
+    .padStart(9, '0')
+    .replace(/0+$/, '');
+  const whole = String(Math.floor(nano / NANO_PER_USD));
+  return rest === '' ? whole : `${whole}.${rest}`;
+}

@@ -28,6 +28,14 @@ export const AGENT_PORT = 8080;
 /** Header with the step token, beside `Authorization: Bearer <projected token>`. */
 export const STEP_HEADER = 'kadre-step';
 
+/**
+ * Header of a model call on behalf of a step: its number among the calls of the attempt, from 1. A call that is made again
+ * under its number is answered from the journal.
+ */
+export const CALL_HEADER = 'kadre-call';
+/** Header of an answer that came from the journal. */
+export const REPLAYED_HEADER = 'kadre-replayed';
+
 /** Keys in the metadata of A2A messages and tasks. */
 export const a2aMetadata = {
   stepToken: 'kadre.dev/step-token',

@@ -171,7 +171,7 @@ function registerApi(app: FastifyInstance, options: GatewayOptions, { catalog, .
   const { clock } = wiring;
   const identify = createIdentify(options.authenticate, clock);
   const admit = createAdmit(store, clock);
-  const hooks = createHooks({ models, store });
+  const hooks = createHooks({ ...options, ...wiring });
   const keys = createKeys(options.secrets, clock);
   const prices = createPriceBook(options.prices, logger);
   const services = { ...wiring, models, pipeline: createPipeline({ hooks, keys, catalog, prices, clock }) };

@@ -2,6 +2,7 @@ export { createGateway, type Gateway } from './gateway.ts';
 export { agentOf } from './access/caller.ts';
 export type {
   Authenticator,
+  BudgetSource,
   Clock,
   GatewayOptions,
   Identity,

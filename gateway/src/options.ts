@@ -1,5 +1,5 @@
 // What the gateway is given. It knows neither Kubernetes nor a kubeconfig: whoever starts it brings these.
-import type { Model } from '@kadre/crds';
+import type { AgentSpec, Budget, Model } from '@kadre/crds';
 import type { Store } from '@kadre/store';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
@@ -14,6 +14,13 @@ export interface ModelSource {
 export interface PriceSource {
   /** JSON as `price/price-list.ts` has it; undefined if there is none. */
   current(): string | undefined;
+}
+
+/** What limits the calls of a namespace, from a cache: answers at once and never throws. */
+export interface BudgetSource {
+  list(namespace: string): Budget[];
+  /** What one attempt of a step may use at this Agent. */
+  ofAgent(namespace: string, agent: string): AgentSpec['limits'];
 }
 
 export interface SecretSource {
@@ -85,13 +92,29 @@ export const defaultLimits: Limits = {
   allowLoopback: false,
 };
 
+export type GatewayStore = Pick<
+  Store,
+  | 'secret'
+  | 'job'
+  | 'finishJob'
+  | 'submission'
+  | 'recordUsage'
+  | 'reserve'
+  | 'settle'
+  | 'release'
+  | 'journalEntry'
+  | 'recordJournal'
+>;
+
 export interface GatewayOptions {
   models: ModelSource;
   secrets: SecretSource;
   authenticate: Authenticator;
   /** Absent: the bundled prices alone. */
   prices?: PriceSource;
-  store: Pick<Store, 'recordUsage' | 'secret' | 'job' | 'finishJob'>;
+  /** Absent: there are no Budgets, and Agents have no limits; those of runs hold all the same. */
+  budgets?: BudgetSource;
+  store: GatewayStore;
   logger: Logger;
   /** Absent: no metrics are kept and `/metrics` is not there. */
   registry?: Registry;

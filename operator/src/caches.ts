@@ -5,6 +5,7 @@ import {
   MANAGER,
   type Agent,
   type Approval,
+  type Budget,
   type GpuPool,
   type Model,
   type Run,
@@ -41,6 +42,7 @@ export const knownKinds: KnownKind[] = [
   namespaced('Run', 'runs'),
   namespaced('Approval', 'approvals'),
   namespaced('Trigger', 'triggers'),
+  namespaced('Budget', 'budgets'),
   { apiVersion: API_VERSION, kind: 'GpuPool', resource: 'gpupools', namespaced: false },
   { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', resource: 'tokenreviews', namespaced: false },
   {
@@ -67,7 +69,7 @@ export const by = {
 
 export type Caches = ReturnType<typeof operatorCaches>;
 
-type ForKind = <T extends KubeObject | Agent | Model | Workflow | Run | Approval | Trigger | GpuPool>(
+type ForKind = <T extends KubeObject | Agent | Model | Workflow | Run | Approval | Trigger | Budget | GpuPool>(
   kind: KindRef,
   options?: CacheOptions<T>,
 ) => Cache<T>;
@@ -99,6 +101,7 @@ export function operatorCaches(manager: Manager, namespaces: string[] | undefine
     runs: cache<Run>(own('Run'), { indexes: runIndexes }),
     approvals: cache<Approval>(own('Approval')),
     triggers: cache<Trigger>(own('Trigger'), { indexes: triggerIndexes }),
+    budgets: cache<Budget>(own('Budget')),
     pools: manager.cache<GpuPool>(own('GpuPool')),
     nodes: manager.cache<Node>({ apiVersion: 'v1', kind: 'Node' }),
     /** What Agents consist of; HTTPRoutes are apart, because not every cluster has them. */

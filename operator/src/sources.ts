@@ -1,5 +1,5 @@
 // What the engine and the gateway ask Kubernetes, each in its own thread with caches of its own.
-import { API_VERSION, GATEWAY_AUDIENCE, type Agent, type Model } from '@kadre/crds';
+import { API_VERSION, GATEWAY_AUDIENCE, type Agent, type AgentSpec, type Budget, type Model } from '@kadre/crds';
 import { agentUrl } from './build/metadata.ts';
 import { cachesOf } from './caches.ts';
 import { Manager, type Clock, type KubeClient, type KubeMetrics, type Log } from './kube/index.ts';
@@ -34,6 +34,8 @@ export interface KubeSources {
   ready(): boolean;
   agents: { resolve(namespace: string, name: string): { found: boolean; serving: boolean; url: string } };
   models: { get(namespace: string, name: string): Model | undefined; list(namespace: string): Model[] };
+  /** What limits model calls and Runs. */
+  budgets: { list(namespace: string): Budget[]; ofAgent(namespace: string, agent: string): AgentSpec['limits'] };
   secrets: { read(namespace: string, name: string): Promise<Record<string, string> | undefined> };
   /** Undefined for a token that is not valid for the gateway. */
   authenticate(token: string): Promise<TokenIdentity | undefined>;
@@ -45,6 +47,7 @@ export function createKubeSources(options: KubeSourcesOptions): KubeSources {
   const cache = cachesOf(manager, namespaces);
   const agents = cache<Agent>({ apiVersion: API_VERSION, kind: 'Agent' });
   const models = cache<Model>({ apiVersion: API_VERSION, kind: 'Model' });
+  const budgets = cache<Budget>({ apiVersion: API_VERSION, kind: 'Budget' });
   return {
     start: () => manager.start(),
     stop: () => manager.stop(),
@@ -59,6 +62,10 @@ export function createKubeSources(options: KubeSourcesOptions): KubeSources {
     models: {
       get: (namespace, name) => models.get(namespace, name),
       list: (namespace) => models.list(namespace),
+    },
+    budgets: {
+      list: (namespace) => budgets.list(namespace),
+      ofAgent: (namespace, agent) => agents.get(namespace, agent)?.spec.limits,
     },
     secrets: { read: (namespace, name) => readSecret(client, namespace, name) },
     authenticate: (token) => reviewToken(client, token),

@@ -1,23 +1,22 @@
 // Parts of the pipeline that let everything pass. Replace one line here to put a real part in its place.
-import type { Store } from '@kadre/store';
+import { createBudgets } from '../budget/budgets.ts';
 import { GatewayError } from '../errors.ts';
-import type { ModelSource } from '../options.ts';
-import type { AttemptTrace, Budgets, CallTrace, Hooks, Journal, Lease, Limiter, Router, Telemetry } from './hooks.ts';
+import { createJournal } from '../journal/journal.ts';
+import type { Clock, GatewayOptions, Limits, ModelSource } from '../options.ts';
+import type { AttemptTrace, CallTrace, Hooks, Lease, Limiter, Router, Telemetry } from './hooks.ts';
 
-export interface HookSurroundings {
-  models: ModelSource;
-  store: Pick<Store, 'recordUsage'>;
+export interface HookSurroundings extends Pick<GatewayOptions, 'models' | 'store' | 'budgets' | 'registry'> {
+  clock: Clock;
+  limits: Limits;
 }
 
-export const createHooks = ({ models, store }: HookSurroundings): Hooks => ({
-  journal: noJournal,
+export const createHooks = ({ models, store, budgets, registry, clock, limits }: HookSurroundings): Hooks => ({
+  journal: createJournal(store, clock),
   router: directRouter(models),
   limiter: noLimiter,
-  budgets: recordingBudgets(store),
+  budgets: createBudgets({ store, source: budgets, clock, callMs: limits.callMs, registry }),
   telemetry: noTelemetry,
 });
-
-const noJournal: Journal = { begin: () => ({ type: 'off' }) };
 
 /** The Model that the caller names, and no other. */
 const directRouter = (models: ModelSource): Router => ({
@@ -32,14 +31,6 @@ const directRouter = (models: ModelSource): Router => ({
 
 const freeLease: Lease = { release: () => undefined };
 const noLimiter: Limiter = { acquire: () => freeLease };
-
-/** No limit at all, but what was used is written down. */
-const recordingBudgets = (store: Pick<Store, 'recordUsage'>): Budgets => ({
-  reserve: () => ({
-    settle: (record) => store.recordUsage(record),
-    cancel: () => Promise.resolve(),
-  }),
-});
 
 const attemptTrace: AttemptTrace = { headers: () => ({}), firstContent: () => undefined, end: () => undefined };
 const callTrace: CallTrace = {

@@ -19,8 +19,11 @@ export type Answered = { chat: Answer } | { embeddings: EmbeddingAnswer };
 export type JournalEntry =
   /** Answered before: nothing is asked and nothing is paid. */
   | { type: 'replay'; answered: Answered }
-  /** New: `commit` is called before the caller learns that the answer is complete; if it throws, the answer is withheld. */
-  | { type: 'record'; commit: (answered: Answered) => Promise<void> }
+  /**
+   * New: `commit` is called before the caller learns that the answer is complete; if it throws, the answer is withheld.
+   * `end` is called once, whatever came of the call.
+   */
+  | { type: 'record'; commit: (answered: Answered) => Promise<void>; end: () => void }
   /** Not on behalf of a step: nothing is kept. */
   | { type: 'off' };
 

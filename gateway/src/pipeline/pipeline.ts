@@ -1,4 +1,5 @@
 // The order in which a call passes through everything: journal, route, limits, budgets, the provider, and back.
+import { REPLAYED_HEADER } from '@kadre/crds';
 import {
   AnswerBuilder,
   eventsOf,
@@ -28,9 +29,9 @@ export interface Pipeline {
 }
 
 const DEFAULT_ATTEMPTS = 3;
-const REPLAYED = { 'kadre-replayed': 'true' };
+const REPLAYED = { [REPLAYED_HEADER]: 'true' };
 
-type Commit = Extract<JournalEntry, { type: 'record' }>['commit'];
+type Recording = Extract<JournalEntry, { type: 'record' }>;
 
 export function createPipeline(services: AttemptServices): Pipeline {
   const { hooks, clock } = services;
@@ -54,8 +55,10 @@ export function createPipeline(services: AttemptServices): Pipeline {
     ask: (call: Call, trace: CallTrace) => Promise<AnswerOf[Kind]>,
   ): Promise<AnswerOf[Kind] & { usage: Usage }> => {
     const trace = hooks.telemetry.begin(call);
+    let recording: Recording | undefined;
     try {
       const entry = await begin(call);
+      if (entry.type === 'record') recording = entry;
       if (entry.type === 'replay') {
         const answer = (entry.answered as AnswerOfKind<Kind>)[kind];
         note(call, trace);
@@ -64,12 +67,14 @@ export function createPipeline(services: AttemptServices): Pipeline {
       }
       const answer = { ...(await ask(call, trace)), usage: usageOf(call) };
       const answered = { [kind]: answer } as unknown as Answered;
-      if (entry.type === 'record') await committed(entry.commit, answered);
+      if (recording) await committed(recording, answered);
       trace.end({ answered, usage: answer.usage });
       return answer;
     } catch (error) {
       trace.end({ usage: usageOf(call), ...(error instanceof GatewayError ? { error } : {}) });
       throw error;
+    } finally {
+      recording?.end();
     }
   };
 
@@ -94,8 +99,10 @@ export function createPipeline(services: AttemptServices): Pipeline {
       }),
     stream: async (call) => {
       const trace = hooks.telemetry.begin(call);
+      let recording: Recording | undefined;
       try {
         const entry = await begin(call);
+        if (entry.type === 'record') recording = entry;
         if (entry.type === 'replay') {
           note(call, trace);
           trace.end({ answered: entry.answered, usage: noUsage });
@@ -103,8 +110,9 @@ export function createPipeline(services: AttemptServices): Pipeline {
         }
         const { plan, attempts, strategy } = await planned(call, trace);
         const events = await strategy.stream(plan, attempts, call);
-        return watched(events, call, trace, entry.type === 'record' ? entry.commit : undefined);
+        return watched(events, call, trace, recording);
       } catch (error) {
+        recording?.end();
         trace.end({ usage: usageOf(call), ...(error instanceof GatewayError ? { error } : {}) });
         throw error;
       }
@@ -121,9 +129,9 @@ type AnswerOfKind<Kind extends keyof AnswerOf> = Record<Kind, AnswerOf[Kind]>;
 /** Of all attempts together. */
 const usageOf = ({ record }: Call): Usage => record.charge?.usage ?? noUsage;
 
-async function committed(commit: Commit, answered: Answered): Promise<void> {
+async function committed(recording: Recording, answered: Answered): Promise<void> {
   try {
-    await commit(answered);
+    await recording.commit(answered);
   } catch (cause) {
     if (cause instanceof GatewayError) throw cause;
     const message = 'The answer could not be written into the journal, so it is withheld.';
@@ -142,9 +150,9 @@ async function* watched(
   events: AsyncGenerator<ModelEvent, void>,
   call: ChatCall,
   trace: CallTrace,
-  commit: Commit | undefined,
+  recording: Recording | undefined,
 ): AsyncGenerator<ModelEvent, void> {
-  const builder = commit ? new AnswerBuilder() : undefined;
+  const builder = recording ? new AnswerBuilder() : undefined;
   let started = false;
   let finish: FinishEvent | undefined;
   let failure: unknown;
@@ -164,13 +172,14 @@ async function* watched(
     const usage = usageOf(call);
     if (!started) yield { type: 'start' };
     const answer = builder?.answer;
-    if (commit && answer) await committed(commit, { chat: { ...answer, usage } });
+    if (recording && answer) await committed(recording, { chat: { ...answer, usage } });
     yield { type: 'usage', usage };
     yield finish;
   } catch (error) {
     failure = error;
     throw error;
   } finally {
+    recording?.end();
     const error = failure instanceof GatewayError ? { error: failure } : {};
     trace.end({ usage: usageOf(call), ...error });
   }

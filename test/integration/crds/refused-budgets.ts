@@ -32,7 +32,7 @@ export const budgetRefusals: Refusal[] = [
     mistake: 'Runs counted by Models',
     kind: 'Budget',
     wrong: budget({ limits: { concurrentRuns: 2 }, scope: { models: ['gpt'] } }),
-    message: 'concurrentRuns counts Runs, which ask many models: remove scope.models',
+    message: 'a Run asks many agents and models: with concurrentRuns, remove scope.agents and scope.models',
     right: budget({ limits: { concurrentRuns: 2 }, scope: { workflows: ['article'] } }),
   },
   {

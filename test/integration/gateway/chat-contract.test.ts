@@ -198,12 +198,7 @@ describe('what a call costs', () => {
 
   test('withholds the answer if it cannot be written down', async () => {
     await bed.close();
-    const store = {
-      recordUsage: () => Promise.reject(new Error('disk full')),
-      secret: () => Promise.reject(new Error('unused')),
-      job: () => Promise.resolve(undefined),
-      finishJob: () => Promise.resolve(false),
-    };
+    const store = { ...bed.store, recordUsage: () => Promise.reject(new Error('disk full')) };
     bed = await startBed({ store });
     bed.model('echo', {});
     const error = await failure(

@@ -1,0 +1,68 @@
+// Which limits a call is under: Budgets of its namespace, its run's limits, and those of its agent for one attempt.
+import { budgetAccount, isInScope, isTimeZone, nanoUsd, periodAt, type Budget } from '@kadre/crds';
+import type { Amount, Charge } from '@kadre/store';
+import type { BudgetSource } from '../options.ts';
+import type { Attempt } from '../pipeline/hooks.ts';
+import type { KnownRun } from './runs.ts';
+
+/** One limit, as an account is charged for it and as people are told of it. */
+export interface CallLimit {
+  charge: Charge;
+  /** Such as `Budget monthly of namespace team`. */
+  name: string;
+  /** The Budget, where it is one. */
+  budget?: string;
+}
+
+const FOREVER = 'total';
+
+export function limitsOf(
+  { call, candidate }: Attempt,
+  source: BudgetSource | undefined,
+  run: KnownRun | undefined,
+  now: number,
+): CallLimit[] {
+  const { namespace, agent, step } = call.caller;
+  const limits: CallLimit[] = [];
+  if (source) {
+    const subject = { agent, model: candidate.model.metadata.name, workflow: run?.subject };
+    for (const budget of source.list(namespace)) {
+      if (isInScope(budget.spec, subject)) limits.push(...limitOfBudget(budget, namespace, now));
+    }
+  }
+  if (!step) return limits;
+  if (run) limits.push(...limitFor(`run/${step.run}`, 'the limits of the run', run.limit));
+  const { tokens, costUsd } = source?.ofAgent(namespace, agent) ?? {};
+  const ofAttempt = {
+    ...(costUsd !== undefined && { costNanoUsd: nanoUsd(costUsd) }),
+    ...(tokens !== undefined && { tokens }),
+  };
+  const account = `run/${step.run}/step/${step.step}/${step.attempt}`;
+  return [...limits, ...limitFor(account, `the limits of Agent ${agent} for one attempt`, ofAttempt)];
+}
+
+/** One that limits places of Runs alone has nothing to do with calls. */
+function limitOfBudget({ metadata, spec }: Budget, namespace: string, now: number): CallLimit[] {
+  const { costUsd, tokens, requests } = spec.limits;
+  if (costUsd === undefined && tokens === undefined && requests === undefined) return [];
+  // The operator complains of a zone that there is not; until somebody mends it, the budget still holds.
+  const { key, endsAt } = periodAt(spec.period, isTimeZone(spec.timeZone) ? spec.timeZone : 'UTC', now);
+  const limit = {
+    ...(costUsd !== undefined && { costNanoUsd: nanoUsd(costUsd) }),
+    ...(tokens !== undefined && { tokens }),
+    ...(requests !== undefined && { requests }),
+  };
+  const charge: Charge = {
+    account: budgetAccount(namespace, metadata.name),
+    period: key,
+    ...(endsAt !== undefined && { endsAt }),
+    limit,
+    lenient: spec.action === 'warn',
+  };
+  return [{ charge, name: `Budget ${metadata.name} of namespace ${namespace}`, budget: metadata.name }];
+}
+
+function limitFor(account: string, name: string, limit: Partial<Amount>): CallLimit[] {
+  if (limit.costNanoUsd === undefined && limit.tokens === undefined) return [];
+  return [{ charge: { account, period: FOREVER, limit }, name }];
+}

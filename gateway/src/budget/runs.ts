@@ -1,0 +1,49 @@
+// What a run may use: the tighter of its workflow's limits and its own. A submission never changes, so it is read once.
+import { nanoUsd, type RunLimits } from '@kadre/crds';
+import type { Amount, Store } from '@kadre/store';
+import { BoundedMap } from '../bounded-map.ts';
+
+export interface KnownRun {
+  /** Name of the Workflow, or of the Agent that is asked. */
+  subject: string;
+  limit: Partial<Amount>;
+}
+
+export type Runs = (uid: string) => KnownRun | undefined | Promise<KnownRun | undefined>;
+
+const MOST_KEPT = 10_000;
+
+/** Answers at once for runs that are known already; `undefined` for one that was never submitted. */
+export function createRuns(store: Pick<Store, 'submission'>): Runs {
+  const known = new BoundedMap<string, KnownRun>(MOST_KEPT);
+  const reading = new Map<string, Promise<KnownRun | undefined>>();
+
+  const read = async (uid: string): Promise<KnownRun | undefined> => {
+    const submission = await store.submission(uid);
+    if (!submission) return undefined;
+    const { limits: ofWorkflow } = (submission.workflow ?? {}) as { limits?: RunLimits };
+    const run = {
+      subject: submission.subject,
+      limit: tighter(ofWorkflow, submission.limits as RunLimits | undefined),
+    };
+    known.set(uid, run);
+    return run;
+  };
+
+  return (uid) => {
+    const run = known.get(uid);
+    if (run) return run;
+    const pending = reading.get(uid) ?? read(uid).finally(() => reading.delete(uid));
+    reading.set(uid, pending);
+    return pending;
+  };
+}
+
+function tighter(...limits: (RunLimits | undefined)[]): Partial<Amount> {
+  const costs = limits.flatMap((limit) => (limit?.costUsd === undefined ? [] : [nanoUsd(limit.costUsd)]));
+  const tokens = limits.flatMap((limit) => limit?.tokens ?? []);
+  return {
+    ...(costs.length > 0 && { costNanoUsd: Math.min(...costs) }),
+    ...(tokens.length > 0 && { tokens: Math.min(...tokens) }),
+  };
+}

@@ -1,0 +1,45 @@
+// The most that an attempt can come to.
+import type { Amount } from '@kadre/store';
+import { noUsage, type Usage } from '../conversation/answer.ts';
+import type { Attempt } from '../pipeline/hooks.ts';
+import { costNanoUsd, type Price } from '../price/price.ts';
+import type { Rates } from '../price/price-list.ts';
+
+/** Of an answer to which neither the request nor its Model sets a limit: what most models can write at most, or more. */
+export const DEFAULT_MAX_OUTPUT_TOKENS = 16_384;
+
+export interface WorstCase {
+  amount: Amount;
+  /** To be asked of the provider, so that it stays true. */
+  maxOutputTokens: number;
+}
+
+/** Without a price the cost is 0: whoever limits money must look at the price first. */
+export function worstCaseOf({ call, candidate, estimate }: Attempt): WorstCase {
+  const { maxInputTokens, price } = estimate;
+  const { parameters } = candidate.model.spec;
+  const thinking = call.operation === 'chat' ? (call.request.reasoning ?? parameters?.reasoning) : undefined;
+  const maxOutputTokens =
+    estimate.maxOutputTokens ?? parameters?.maxTokens ?? DEFAULT_MAX_OUTPUT_TOKENS + (thinking?.budgetTokens ?? 0);
+  const cost = price ? worstCost(price, maxInputTokens, maxOutputTokens) : 0;
+  return { amount: { costNanoUsd: cost, tokens: maxInputTokens + maxOutputTokens }, maxOutputTokens };
+}
+
+/** All input may have to be written to the provider's cache, and a longer input may be cheaper than a short one. */
+function worstCost(price: Price, inputTokens: number, outputTokens: number): number {
+  const { tiers = [], ...base } = price;
+  const reachable: Rates[] = [base, ...tiers.filter(({ above }) => inputTokens > above)];
+  const written: Partial<Usage>[] = [
+    {},
+    { cacheWriteTokens: inputTokens },
+    { cacheWriteTokens: inputTokens, longCacheWriteTokens: inputTokens },
+  ];
+  const costs = reachable.flatMap((rates) =>
+    written.map((usage) => costNanoUsd(rates, { ...noUsage, inputTokens, outputTokens, ...usage })),
+  );
+  // What rounds to nothing is still not free.
+  return Math.max(isFree(price) ? 0 : 1, ...costs);
+}
+
+const isFree = ({ input, output, write = '0', writeHour = '0', tiers = [] }: Price): boolean =>
+  [input, output, write, writeHour].every((rate) => Number(rate) === 0) && tiers.every(isFree);
