@@ -31,8 +31,8 @@ const { name, description, schema } = weather;
 export const anthropicOf = ({ url }: Bed): Anthropic =>
   new Anthropic({ baseURL: url, apiKey: 'token-a', maxRetries: 0 });
 
-export const googleOf = ({ url }: Bed): GoogleGenAI =>
-  new GoogleGenAI({ apiKey: 'token-a', httpOptions: { baseUrl: url } });
+export const googleOf = ({ url }: Bed, token = 'token-a'): GoogleGenAI =>
+  new GoogleGenAI({ apiKey: token, httpOptions: { baseUrl: url } });
 
 function messagesClient(bed: Bed): DoorClient {
   const client = anthropicOf(bed);

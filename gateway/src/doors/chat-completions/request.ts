@@ -1,5 +1,4 @@
 // The body of POST /v1/chat/completions.
-import { invalidRequest } from '../../errors.ts';
 import { unpackToolCallId } from '../../conversation/opaque.ts';
 import {
   efforts,
@@ -7,7 +6,6 @@ import {
   type ImagePart,
   type Message,
   type ModelRequest,
-  type NativeFields,
   type OutputFormat,
   type Part,
   type ReasoningSettings,
@@ -16,7 +14,9 @@ import {
   type ToolChoice,
   type ToolDefinition,
 } from '../../conversation/request.ts';
+import { defined } from '../defined.ts';
 import { Fields } from '../fields.ts';
+import { always, nativeFields, unless, type FieldRules } from '../native.ts';
 
 export interface ChatOptions {
   /** Whether a last chunk with the usage is wanted. */
@@ -51,14 +51,14 @@ export function parseChat(body: unknown): { request: ModelRequest; streamed: boo
     ...(output === undefined ? {} : { output }),
     sampling: samplingOf(fields),
     ...(reasoning === undefined ? {} : { reasoning }),
-    native: nativeOf(fields),
+    native: nativeFields('chat-completions', fields.rest(), rules),
   };
   return { request, streamed, options: { includeUsage } };
 }
 
 function samplingOf(fields: Fields): Sampling {
   const oldLimit = fields.integer('max_tokens', 1);
-  const settings = {
+  return defined({
     temperature: fields.number('temperature', 0, 2),
     topP: fields.number('top_p', 0, 1),
     seed: fields.integer('seed'),
@@ -66,8 +66,7 @@ function samplingOf(fields: Fields): Sampling {
     presencePenalty: fields.number('presence_penalty', -2, 2),
     stop: fields.strings('stop', MAX_STOPS),
     maxTokens: fields.integer('max_completion_tokens', 1) ?? oldLimit,
-  };
-  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+  });
 }
 
 function messageOf(fields: Fields): Message {
@@ -209,33 +208,17 @@ function reasoningOf(fields: Fields): ReasoningSettings | undefined {
   };
 }
 
-/** Fields that would change the shape of the answer, or its price, in a way that the gateway does not carry. */
-const nobodyTakes: Readonly<Record<string, (value: unknown) => boolean>> = {
-  n: (value) => value !== 1,
-  logprobs: (value) => value !== false,
-  top_logprobs: (value) => value !== 0,
-  audio: () => true,
-  modalities: (value) => JSON.stringify(value) !== '["text"]',
-  functions: () => true,
-  function_call: () => true,
-  web_search_options: () => true,
-  service_tier: (value) => value !== 'auto' && value !== 'default',
+const rules: FieldRules = {
+  hints: new Set(['user', 'metadata', 'store', 'safety_identifier', 'prompt_cache_key', 'prompt_cache_retention']),
+  refused: {
+    n: unless(1),
+    logprobs: unless(false),
+    top_logprobs: unless(0),
+    audio: always,
+    modalities: (value) => JSON.stringify(value) !== '["text"]',
+    functions: always,
+    function_call: always,
+    web_search_options: always,
+    service_tier: unless('auto', 'default'),
+  },
 };
-
-/** Of no meaning to other providers, and harmless to leave out. */
-const harmless = new Set([
-  'user', 'metadata', 'store', 'safety_identifier', 'prompt_cache_key', 'prompt_cache_retention',
-  'n', 'logprobs', 'modalities', 'service_tier', 'top_logprobs',
-]); // prettier-ignore
-
-function nativeOf(fields: Fields): NativeFields {
-  const native: NativeFields = { dialect: 'chat-completions', fields: {}, hints: {} };
-  for (const [name, value] of Object.entries(fields.rest())) {
-    if (Object.hasOwn(nobodyTakes, name) && nobodyTakes[name]?.(value)) {
-      throw invalidRequest(`\`${name}\` with this value is not something that the gateway offers.`, name);
-    }
-    if (harmless.has(name)) native.hints[name] = value;
-    else native.fields[name] = value;
-  }
-  return native;
-}

@@ -19,7 +19,7 @@ const MAX_STOPS = 64;
 /** Throws a 400 that names the first field that is wrong. */
 export function parseContent(body: unknown, model: string): ModelRequest {
   const fields = new Fields(body);
-  const contents = contentsOf(fields);
+  const messages = [...instructionsOf(fields), ...contentsOf(fields)];
   const config = fields.object('generationConfig') ?? new Fields({}, 'generationConfig');
   const declared = toolsOf(fields);
   const choice = choiceOf(fields);
@@ -46,7 +46,7 @@ export function parseContent(body: unknown, model: string): ModelRequest {
   if (Object.keys(rest).length > 0) native.fields['generationConfig'] = rest;
   return {
     model,
-    messages: [...instructionsOf(fields), ...contents],
+    messages,
     ...(tools.length === 0 ? {} : { tools, ...defined({ toolChoice: choice.toolChoice }) }),
     ...defined({ output, reasoning }),
     sampling,

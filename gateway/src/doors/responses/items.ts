@@ -59,7 +59,7 @@ export class Items {
 
   thought(text: string, opaque: Opaque | undefined): void {
     if (text === '' && !opaque) return;
-    const item = this.#thought(opaque?.family === 'openai' ? opaque.id : undefined);
+    const item = this.#thought();
     if (text !== '') {
       const where = { item_id: item.id, output_index: item.place, summary_index: 0 };
       if (item.text === '') {
@@ -122,11 +122,11 @@ export class Items {
     return item;
   }
 
-  #thought(id: string | undefined): ThoughtItem {
+  #thought(): ThoughtItem {
     if (this.#open?.kind === 'thought') return this.#open;
     this.close();
     const place = this.#take();
-    const item: ThoughtItem = { kind: 'thought', id: id ?? itemId('rs', this.#response, place), place, text: '' };
+    const item: ThoughtItem = { kind: 'thought', id: itemId('rs', this.#response, place), place, text: '' };
     this.#open = item;
     const shape = { id: item.id, type: 'reasoning', summary: [] };
     this.#tell('response.output_item.added', { output_index: place, item: shape });
@@ -153,6 +153,7 @@ export class Items {
     this.#endItem(item.place, messageShape(item, item.done, status));
   }
 
+  /** The provider's id of the block is known too late to be the item's, so it travels with what is encrypted. */
   #endThought(item: ThoughtItem, opaque: Opaque | undefined, status: string): void {
     this.#open = undefined;
     const part = { type: 'summary_text', text: item.text };
@@ -165,7 +166,7 @@ export class Items {
       id: item.id,
       type: 'reasoning',
       summary: item.text === '' ? [] : [part],
-      ...(opaque ? { encrypted_content: encrypted(opaque, item.id) } : {}),
+      ...(opaque ? { encrypted_content: packSignature(opaque, 'openai') } : {}),
       status,
     });
   }
@@ -180,12 +181,6 @@ export class Items {
     this.output[place] = item;
     this.#tell('response.output_item.done', { output_index: place, item });
   }
-}
-
-/** The item's id says the provider's id of the block, unless the item was begun before that was known. */
-function encrypted(opaque: Opaque, item: string): string {
-  if (opaque.family !== 'openai' || opaque.id !== item) return packSignature(opaque, 'openai');
-  return packSignature({ family: opaque.family, data: opaque.data }, 'openai');
 }
 
 const contentShape = ({ type, text }: TextContent): object =>
