@@ -213,7 +213,10 @@ describe('an agent seen through the official A2A client', () => {
       startStream(response);
       response.write(chunk({ content: 'half an ans' }), () => response.socket?.destroy());
     };
-    const events = await eventsOf(client.sendMessageStream(request({})));
+    const metadata = { 'kadre.dev/step-token': CANARY };
+    const events = await eventsOf(client.sendMessageStream(request({ metadata })));
+    // It is the same call, should the gateway have written its answer down.
+    expect(gateway.requests.map(({ headers }) => headers['kadre-call'])).toEqual(['1', '1']);
     const updates = events.flatMap((event) => (event['artifactUpdate'] ? [event['artifactUpdate'] as Json] : []));
     const text = updates.reduce((sum, { append, artifact }) => {
       const [part] = (artifact as { parts: { text?: string }[] }).parts;

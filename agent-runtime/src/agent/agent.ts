@@ -49,9 +49,10 @@ export async function createAgent(
   onUsage: (usage: TokenUsage) => void,
 ): Promise<Agent> {
   const check = config.output === undefined ? undefined : await compileSchema(config.output.schema);
-  const call = (turn: Turn, messages = turn.messages) => ({
+  const call = (turn: Turn, number: number, messages = turn.messages) => ({
     signal: turn.signal,
     stepToken: turn.stepToken,
+    number,
     body: {
       ...responseFormat(config),
       ...turn.params,
@@ -59,13 +60,13 @@ export async function createAgent(
       messages: [systemMessage(config), ...messages],
     },
   });
-  const complete = async (turn: Turn, messages?: ChatMessage[]): Promise<ChatCompletion> => {
-    const completion = await model.complete(call(turn, messages));
+  const complete: Complete = async (turn, number, messages) => {
+    const completion = await model.complete(call(turn, number, messages));
     onUsage(tokenUsage(completion.usage));
     return completion;
   };
   const chunks: Agent['chunks'] = async function* (turn) {
-    for await (const chunk of model.stream(call(turn))) {
+    for await (const chunk of model.stream(call(turn, 1))) {
       if (chunk.usage) onUsage(tokenUsage(chunk.usage));
       yield chunk;
     }
@@ -99,10 +100,11 @@ function responseFormat({ name, output }: AgentConfig): Record<string, unknown> 
   return { response_format: { type: 'json_schema', json_schema: { name, schema: output.schema } } };
 }
 
-type Complete = (turn: Turn, messages?: ChatMessage[]) => Promise<ChatCompletion>;
+/** `number`: which call of the turn it is, from 1. */
+type Complete = (turn: Turn, number: number, messages?: ChatMessage[]) => Promise<ChatCompletion>;
 
 async function plainAnswer(turn: Turn, complete: Complete): Promise<Answer> {
-  const completion = await complete(turn);
+  const completion = await complete(turn, 1);
   const { content, tool_calls: calls } = messageOf(completion);
   if (!content && !calls?.length) rejectEmpty(completion);
   return { output: content ?? '', completion, usage: tokenUsage(completion.usage) };
@@ -110,14 +112,14 @@ async function plainAnswer(turn: Turn, complete: Complete): Promise<Answer> {
 
 /** Asks once more, with what was wrong, before it gives up. */
 async function checkedAnswer(turn: Turn, complete: Complete, check: SchemaCheck): Promise<Answer> {
-  const first = await complete(turn);
+  const first = await complete(turn, 1);
   const message = messageOf(first);
   if (message.tool_calls?.length)
     return { output: message.content ?? '', completion: first, usage: tokenUsage(first.usage) };
   const verdict = judge(first, check);
   if ('output' in verdict) return { ...verdict, completion: first, usage: tokenUsage(first.usage) };
   const request = `This does not match the required JSON Schema: ${verdict.problem}. Answer again, with nothing but the corrected JSON.`;
-  const second = await complete(turn, [
+  const second = await complete(turn, 2, [
     ...turn.messages,
     { role: 'assistant', content: message.content ?? '' },
     { role: 'user', content: request },

@@ -30,7 +30,7 @@ describe('a call to a model', () => {
 
   const body = { model: 'smart', messages: [{ role: 'user', content: 'Hi' }] };
   const complete = (signal = new AbortController().signal) =>
-    model.complete({ body, signal, stepToken: 'step-secret' });
+    model.complete({ body, signal, number: 1, stepToken: 'step-secret' });
   const inTurn = (...handlers: GatewayHandler[]): GatewayHandler => {
     let next = 0;
     return (request, response) => handlers[Math.min(next++, handlers.length - 1)]?.(request, response);
@@ -50,7 +50,7 @@ describe('a call to a model', () => {
   test('is given up after a few seconds while somebody waits for it', async () => {
     gateway.handler = status(503, 'ModelUnavailable');
     const signal = new AbortController().signal;
-    await expect(model.complete({ body, signal })).rejects.toMatchObject({ reason: 'ModelUnavailable' });
+    await expect(model.complete({ body, signal, number: 1 })).rejects.toMatchObject({ reason: 'ModelUnavailable' });
     expect(gateway.requests).toHaveLength(5);
   });
 
@@ -66,7 +66,7 @@ describe('a call to a model', () => {
       token: () => Promise.resolve('t'),
       sleep: () => Promise.resolve(),
     });
-    await expect(nowhere.complete({ body, signal: new AbortController().signal })).rejects.toMatchObject({
+    await expect(nowhere.complete({ body, signal: new AbortController().signal, number: 1 })).rejects.toMatchObject({
       reason: 'ModelUnavailable',
       message: expect.stringContaining('ECONNREFUSED'),
     });
@@ -124,7 +124,7 @@ describe('a call to a model', () => {
     };
     const read = async (): Promise<number> => {
       let count = 0;
-      for await (const { choices } of model.stream({ body, signal: new AbortController().signal }))
+      for await (const { choices } of model.stream({ body, signal: new AbortController().signal, number: 1 }))
         count += choices.length;
       return count;
     };

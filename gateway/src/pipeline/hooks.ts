@@ -23,7 +23,7 @@ export type JournalEntry =
    * New: `commit` is called before the caller learns that the answer is complete; if it throws, the answer is withheld.
    * `end` is called once, whatever came of the call.
    */
-  | { type: 'record'; commit: (answered: Answered) => Promise<void>; end: () => void }
+  | { type: 'record'; commit: (answered: Answered) => Promise<void>; end?: () => void }
   /** Not on behalf of a step: nothing is kept. */
   | { type: 'off' };
 

@@ -74,7 +74,7 @@ export function createPipeline(services: AttemptServices): Pipeline {
       trace.end({ usage: usageOf(call), ...(error instanceof GatewayError ? { error } : {}) });
       throw error;
     } finally {
-      recording?.end();
+      recording?.end?.();
     }
   };
 
@@ -112,7 +112,7 @@ export function createPipeline(services: AttemptServices): Pipeline {
         const events = await strategy.stream(plan, attempts, call);
         return watched(events, call, trace, recording);
       } catch (error) {
-        recording?.end();
+        recording?.end?.();
         trace.end({ usage: usageOf(call), ...(error instanceof GatewayError ? { error } : {}) });
         throw error;
       }
@@ -179,7 +179,7 @@ async function* watched(
     failure = error;
     throw error;
   } finally {
-    recording?.end();
+    recording?.end?.();
     const error = failure instanceof GatewayError ? { error: failure } : {};
     trace.end({ usage: usageOf(call), ...error });
   }
