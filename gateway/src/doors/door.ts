@@ -80,13 +80,15 @@ export function addChatRoute<Options>(
         void reply.headers(call.responseHeaders);
         return dialect.answer(answer, envelope, options);
       }
+      // Made first: once the events are there, nothing may go wrong before they are read.
+      const encoder = dialect.encoder(envelope, options);
       const events = await services.pipeline.stream(call);
       const headers = {
         ...call.responseHeaders,
         'x-request-id': http.id,
         'content-type': dialect.contentType?.(options) ?? 'text/event-stream; charset=utf-8',
       };
-      await relay(events, dialect.encoder(envelope, options), headers, http, reply, services);
+      await relay(events, encoder, headers, http, reply, services);
       return undefined;
     }),
   );
