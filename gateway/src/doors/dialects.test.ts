@@ -244,6 +244,38 @@ describe.each(Object.entries(dialects))('%s', (_name, dialect) => {
     );
   });
 
+  test('calls whose pieces come mixed up are heard one by one', async () => {
+    const events: ModelEvent[] = [
+      { type: 'start', usage: noUsage },
+      { type: 'text', text: 'Wait.' },
+      { type: 'toolCall', index: 0, id: 'a', name: 'weather' },
+      { type: 'toolArguments', index: 0, arguments: '{"city"' },
+      { type: 'toolCall', index: 1, id: 'b', name: 'search' },
+      { type: 'toolArguments', index: 1, arguments: '{"q":' },
+      { type: 'toolArguments', index: 0, arguments: ':"Bern"}' },
+      { type: 'toolArguments', index: 1, arguments: '1}' },
+      { type: 'usage', usage: noUsage },
+      { type: 'finish', reason: 'toolCalls' },
+    ];
+    const builder = new AnswerBuilder();
+    for (const event of events) builder.add(event);
+    const { answer } = builder;
+    if (!answer) throw new Error('no answer');
+    const heard = await dialect.heard(streamOf(events, dialect.encoder()));
+    expect(bare(heard)).toEqual(bare(dialect.whole({ ...answer, usage: noUsage })));
+  });
+
+  test('a model that refuses is heard to', async () => {
+    const answer: CompleteAnswer = {
+      parts: [{ type: 'refusal', text: 'I will not.' }],
+      finish: 'stop',
+      usage: noUsage,
+    };
+    const heard = await dialect.heard(streamOf(pieces(answer, 3), dialect.encoder()));
+    expect(bare(heard)).toEqual(bare(dialect.whole(answer)));
+    expect(JSON.stringify(heard)).toContain('I will not.');
+  });
+
   test('whatever a provider wants handed back comes back with the call that it led to', () => {
     fc.assert(
       fc.property(answers, (answer) => {

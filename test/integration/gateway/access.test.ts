@@ -37,6 +37,9 @@ const bearer = (token: string): Record<string, string> => ({ authorization: `Bea
 describe('without a valid token', () => {
   const routes = [
     ['POST', '/v1/chat/completions'],
+    ['POST', '/v1/responses'],
+    ['POST', '/v1/messages'],
+    ['POST', '/v1/embeddings'],
     ['GET', '/v1/models'],
     ['GET', STEP_PATH],
     ['POST', STEP_RESULT_PATH],

@@ -99,9 +99,9 @@ describe('refusals', () => {
   });
 
   test('a path that is not there', async () => {
-    const error = await failure(bed.client().responses.create({ model: 'echo', input: 'x' }));
+    const error = await failure(bed.client().completions.create({ model: 'echo', prompt: 'x' }));
     expect(error).toMatchObject({ status: 404, code: 'unknown_url' });
-    expect(error.message).toContain('POST /v1/responses');
+    expect(error.message).toContain('POST /v1/completions');
   });
 
   test.each([
