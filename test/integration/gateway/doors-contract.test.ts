@@ -325,3 +325,42 @@ test('every client lists the Models and finds one by its name', async () => {
   expect(await google.models.get({ model: 'n' })).toMatchObject({ name: 'models/n' });
   expect(await caught(google.models.get({ model: 'x' }))).toBeInstanceOf(ApiError);
 });
+
+describe('what is no request at all is refused in the words of the door', () => {
+  const paths: [string, (error: Record<string, unknown>) => unknown][] = [
+    ['/v1/responses', ({ error }) => (error as { type: string }).type],
+    ['/v1/embeddings', ({ error }) => (error as { type: string }).type],
+    ['/v1/messages', ({ type, error }) => (type === 'error' ? (error as { type: string }).type : type)],
+    ['/v1/models/m:generateContent', ({ error }) => (error as { status: string }).status.toLowerCase()],
+  ];
+  const rubbish: [string, string, number][] = [
+    ['half a body', '{"model": ', 400],
+    ['a body that is no object', '[]', 400],
+    ['a body that is too large', JSON.stringify({ x: 'x'.repeat(5_000_000) }), 413],
+  ];
+  test.each(paths.flatMap(([path, typeOf]) => rubbish.map((one) => [path, ...one, typeOf] as const)))(
+    '%s: %s',
+    async (path, _what, body, status, typeOf) => {
+      const reply = await fetch(`${bed.url}${path}`, {
+        method: 'POST',
+        headers: { 'x-api-key': 'token-a', 'content-type': 'application/json' },
+        body,
+      });
+      expect(reply.status).toBe(status);
+      const type = typeOf((await reply.json()) as Record<string, unknown>);
+      expect(['invalid_request_error', 'request_too_large', 'invalid_argument']).toContain(type);
+    },
+  );
+
+  test.each(['/v1/models/m:generateContents', '/v1/models/m', '/v1beta/models/m:countTokens'])(
+    'Google has no method %s',
+    async (path) => {
+      const reply = await fetch(`${bed.url}${path}`, {
+        method: 'POST',
+        headers: { 'x-goog-api-key': 'token-a', 'content-type': 'application/json' },
+        body: '{}',
+      });
+      expect([reply.status, await reply.json()]).toMatchObject([404, { error: { code: 404, status: 'NOT_FOUND' } }]);
+    },
+  );
+});
