@@ -28,6 +28,10 @@ const price = { inputPerMillion: '1', outputPerMillion: '2' };
 const providers: [string, () => Partial<ModelSpec>][] = [
   ['openai', () => ({ provider: 'openai', model: 'gpt-5', baseUrl: `${double.url}/v1`, auth, price })],
   [
+    'openai, asked in Responses',
+    () => ({ provider: 'openai', api: 'responses', model: 'gpt-5', baseUrl: `${double.url}/v1`, auth, price }),
+  ],
+  [
     'openaiCompatible',
     () => ({ provider: 'openaiCompatible', model: 'llama', baseUrl: `${double.url}/v1`, auth, price }),
   ],
@@ -50,7 +54,7 @@ async function closedPort(): Promise<number> {
   return port;
 }
 
-describe.each(providers)('%s', (_name, spec) => {
+describe.each(providers)('%s', (name, spec) => {
   const ask = (prompt: string, more: object = {}) =>
     bed.client().chat.completions.create({ model: 'm', messages: user(prompt), ...more, stream: false });
   const askStreamed = (prompt: string) =>
@@ -106,7 +110,8 @@ describe.each(providers)('%s', (_name, spec) => {
       ],
       temperature: 0.5,
       max_completion_tokens: 77,
-      stop: ['END'],
+      // Responses have no stop sequences.
+      ...(name.includes('Responses') ? {} : { stop: ['END'] }),
       response_format: {
         type: 'json_schema',
         json_schema: { name: 'a', schema: { type: 'object', properties: { a: { type: 'integer' } } } },
@@ -153,7 +158,7 @@ describe.each(providers)('%s', (_name, spec) => {
     double.onMessage(
       'hello',
       { content: 'x'.repeat(400), usage },
-      { chunkSize: 10, truncateAfterChunks: 8, latency: 5 },
+      { chunkSize: 10, truncateAfterChunks: 16, latency: 5 },
     );
     const error = await failure(askStreamed('hello').then(collect));
     expect(error).toMatchObject({ code: 'ModelUnavailable' });
@@ -254,4 +259,20 @@ describe.each(providers)('tools with %s', (_name, spec) => {
     for (const part of ['sunny in city 0', 'sunny in city 1', '東京', 'The weather of a city.'])
       expect(sent).toContain(part);
   });
+});
+
+test('a list of prices is followed live, from one call to the next', async () => {
+  await bed.close();
+  let list: string | undefined;
+  bed = await startBed({ prices: { current: () => list } });
+  bed.model('m', { provider: 'openaiCompatible', model: 'llama', baseUrl: `${double.url}/v1` });
+  double.onMessage('hello', { content, usage });
+  const costs: unknown[] = [];
+  for (const input of [undefined, '1', 'nonsense', '2']) {
+    list = input && JSON.stringify({ openaiCompatible: { llama: [{ input, output: '0' }] } });
+    await bed.client().chat.completions.create({ model: 'm', messages: user('hello') });
+    costs.push(bed.lines().at(-1)?.['costNanoUsd']);
+  }
+  expect(costs).toEqual([null, 100_000, 100_000, 200_000]);
+  expect(bed.log()).toContain('openaiCompatible.llama[0].input: must be USD for a million tokens');
 });

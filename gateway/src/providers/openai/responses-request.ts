@@ -85,6 +85,7 @@ function assistantItems(parts: readonly Part[]): object[] {
   return parts.flatMap((part): object[] => {
     switch (part.type) {
       case 'text':
+        if (part.text === '') return [];
         return [{ type: 'message', role: 'assistant', content: [{ type: 'output_text', text: part.text }] }];
       case 'refusal':
         return [{ type: 'message', role: 'assistant', content: [{ type: 'refusal', refusal: part.text }] }];
