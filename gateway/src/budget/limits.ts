@@ -10,6 +10,8 @@ export interface CallLimit {
   charge: Charge;
   /** Such as `Budget monthly of namespace team`. */
   name: string;
+  /** What to do about it where no new period comes. */
+  remedy: string;
   /** The Budget, where it is one. */
   budget?: string;
 }
@@ -31,14 +33,26 @@ export function limitsOf(
     }
   }
   if (!step) return limits;
-  if (run) limits.push(...limitFor(`run/${step.run}`, 'the limits of the run', run.limit));
+  if (run)
+    limits.push(
+      ...limitFor(`run/${step.run}`, run.limit, {
+        name: 'the limits of the run',
+        remedy: 'Raise the limits of the Workflow and of the Run.',
+      }),
+    );
   const { tokens, costUsd } = source?.ofAgent(namespace, agent) ?? {};
   const ofAttempt = {
     ...(costUsd !== undefined && { costNanoUsd: nanoUsd(costUsd) }),
     ...(tokens !== undefined && { tokens }),
   };
   const account = `run/${step.run}/step/${step.step}/${step.attempt}`;
-  return [...limits, ...limitFor(account, `the limits of Agent ${agent} for one attempt`, ofAttempt)];
+  return [
+    ...limits,
+    ...limitFor(account, ofAttempt, {
+      name: `the limits of Agent ${agent} for one attempt`,
+      remedy: 'Raise the limits of the Agent.',
+    }),
+  ];
 }
 
 /** One that limits places of Runs alone has nothing to do with calls. */
@@ -59,10 +73,11 @@ function limitOfBudget({ metadata, spec }: Budget, namespace: string, now: numbe
     limit,
     lenient: spec.action === 'warn',
   };
-  return [{ charge, name: `Budget ${metadata.name} of namespace ${namespace}`, budget: metadata.name }];
+  const name = `Budget ${metadata.name} of namespace ${namespace}`;
+  return [{ charge, name, remedy: 'The budget never begins anew: raise its limits.', budget: metadata.name }];
 }
 
-function limitFor(account: string, name: string, limit: Partial<Amount>): CallLimit[] {
+function limitFor(account: string, limit: Partial<Amount>, words: Pick<CallLimit, 'name' | 'remedy'>): CallLimit[] {
   if (limit.costNanoUsd === undefined && limit.tokens === undefined) return [];
-  return [{ charge: { account, period: FOREVER, limit }, name }];
+  return [{ charge: { account, period: FOREVER, limit }, ...words }];
 }

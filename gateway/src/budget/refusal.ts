@@ -5,11 +5,15 @@ import { GatewayError } from '../errors.ts';
 import type { CallLimit } from './limits.ts';
 
 /** 403: no client tries that again by itself. */
-export function refusal({ name, budget, charge }: CallLimit, shortfall: Shortfall): GatewayError {
+export function refusal({ name, remedy, budget, charge: { endsAt } }: CallLimit, shortfall: Shortfall): GatewayError {
   const { what, limit, spent, reserved } = shortfall;
   const [amount, unit] = amounts[what];
   const state = `${amount(spent)} of ${amount(limit)} ${unit} are spent, and ${amount(reserved)} reserved for calls under way`;
-  const message = `${capitalised(name)} leaves no room for this call: ${state}. ${remedy(budget, charge.endsAt)}`;
+  const anew =
+    endsAt === undefined
+      ? remedy
+      : `The period begins anew at ${new Date(endsAt).toISOString().replace('.000Z', 'Z')}.`;
+  const message = `No room is left for this call in ${name}: ${state}. ${anew}`;
   return new GatewayError(403, budget === undefined ? 'LimitExceeded' : 'BudgetExceeded', message, { retry: false });
 }
 
@@ -24,10 +28,3 @@ const amounts: Record<Shortfall['what'], Format> = {
   tokens: [String, 'tokens'],
   requests: [String, 'requests'],
 };
-
-function remedy(budget: string | undefined, endsAt: number | undefined): string {
-  if (endsAt !== undefined) return `The period begins anew at ${new Date(endsAt).toISOString().replace('.000Z', 'Z')}.`;
-  return budget === undefined ? 'Give it a higher limit.' : 'The budget never begins anew: raise its limits.';
-}
-
-const capitalised = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
