@@ -12,6 +12,8 @@ export interface KubeSourcesOptions {
   clusterDomain?: string;
   /** Those that Kadre is confined to. Absent: all. */
   namespaces?: string[];
+  /** The ConfigMap with the list of prices, for the gateway. Absent: it is not watched. */
+  prices?: { namespace: string; name: string };
   clock?: Clock;
   log?: Log;
   metrics?: KubeMetrics;
@@ -36,6 +38,8 @@ export interface KubeSources {
   models: { get(namespace: string, name: string): Model | undefined; list(namespace: string): Model[] };
   /** What limits model calls and Runs. */
   budgets: { list(namespace: string): Budget[]; ofAgent(namespace: string, agent: string): AgentSpec['limits'] };
+  /** What the ConfigMap says under `prices.json`, by now; undefined if it is not there. */
+  prices: { current(): string | undefined };
   secrets: { read(namespace: string, name: string): Promise<Record<string, string> | undefined> };
   /** Undefined for a token that is not valid for the gateway. */
   authenticate(token: string): Promise<TokenIdentity | undefined>;
@@ -48,6 +52,7 @@ export function createKubeSources(options: KubeSourcesOptions): KubeSources {
   const agents = cache<Agent>({ apiVersion: API_VERSION, kind: 'Agent' });
   const models = cache<Model>({ apiVersion: API_VERSION, kind: 'Model' });
   const budgets = cache<Budget>({ apiVersion: API_VERSION, kind: 'Budget' });
+  const prices = options.prices && watchPrices(manager, options.prices);
   return {
     start: () => manager.start(),
     stop: () => manager.stop(),
@@ -67,9 +72,17 @@ export function createKubeSources(options: KubeSourcesOptions): KubeSources {
       list: (namespace) => budgets.list(namespace),
       ofAgent: (namespace, agent) => agents.get(namespace, agent)?.spec.limits,
     },
+    prices: { current: () => prices?.() },
     secrets: { read: (namespace, name) => readSecret(client, namespace, name) },
     authenticate: (token) => reviewToken(client, token),
   };
+}
+
+function watchPrices(manager: Manager, { namespace, name }: { namespace: string; name: string }) {
+  // The name is all that Kadre may read of ConfigMaps. Who forbids that still has a gateway, with the bundled prices.
+  const selection = { namespace, fieldSelector: `metadata.name=${name}`, optional: true };
+  const cache = manager.cache({ apiVersion: 'v1', kind: 'ConfigMap' }, selection);
+  return () => (cache.get(namespace, name)?.data as Record<string, string> | undefined)?.['prices.json'];
 }
 
 /** The decoded data of a Secret; undefined if it is not there. */

@@ -24,13 +24,14 @@ function roles(file: string): Role[] {
   return documents.map((document) => document.toJS() as Role);
 }
 
-/** One line for each right: group/resource verb. */
+/** One line for each right: group/resource verb, with the names that it is confined to, if it is. */
 function rights({ rules }: Role): string[] {
-  const lines = rules.flatMap(({ apiGroups, resources, verbs }) =>
-    apiGroups.flatMap((group) =>
-      resources.flatMap((resource) => verbs.map((verb) => `${group || 'core'}/${resource} ${verb}`)),
-    ),
-  );
+  const lines = rules.flatMap(({ apiGroups, resources, resourceNames, verbs }) => {
+    const names = resourceNames ? `[${resourceNames.join(', ')}]` : '';
+    return apiGroups.flatMap((group) =>
+      resources.flatMap((resource) => verbs.map((verb) => `${group || 'core'}/${resource}${names} ${verb}`)),
+    );
+  });
   return [...new Set(lines)].sort();
 }
 

@@ -5,7 +5,8 @@ import { openSurroundings } from './surroundings.ts';
 
 export const startGateway: StartRole = async (context) => {
   const { config, logger, registry } = context;
-  const { store, sources, close } = await openSurroundings(context);
+  const prices = { namespace: config.systemNamespace, name: 'kadre-prices' };
+  const { store, sources, close } = await openSurroundings(context, { prices });
   const gateway = createGateway({ ...sources, store, logger, registry, ready: () => sources.ready() });
   await sources.start();
   const address = await listenEverywhere(gateway, config.gatewayPort);

@@ -1,5 +1,5 @@
 // What engine and gateway both live in: the store, and what they ask Kubernetes.
-import { connect, createKubeSources, type KubeSources } from '@kadre/operator';
+import { connect, createKubeSources, type KubeSources, type KubeSourcesOptions } from '@kadre/operator';
 import type { Store } from '@kadre/store';
 import { openControlPlaneStore } from '../control-plane-store.ts';
 import type { RoleContext } from '../role-thread.ts';
@@ -10,7 +10,10 @@ export interface Surroundings {
   close: () => Promise<void>;
 }
 
-export async function openSurroundings({ config, logger, registry }: RoleContext): Promise<Surroundings> {
+export async function openSurroundings(
+  { config, logger, registry }: RoleContext,
+  more: Pick<KubeSourcesOptions, 'prices'> = {},
+): Promise<Surroundings> {
   const { store } = await openControlPlaneStore(config.store);
   const connection = connect({ registry });
   const { client, metrics } = connection;
@@ -21,6 +24,7 @@ export async function openSurroundings({ config, logger, registry }: RoleContext
     instance,
     log: logger,
     ...(clusterDomain !== undefined && { clusterDomain }),
+    ...more,
   });
   return {
     store,

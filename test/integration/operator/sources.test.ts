@@ -7,7 +7,11 @@ let bed: Bed;
 let sources: KubeSources;
 beforeAll(async () => {
   bed = await startBed();
-  sources = createKubeSources({ client: bed.client, instance: 'test' });
+  sources = createKubeSources({
+    client: bed.client,
+    instance: 'test',
+    prices: { namespace: 'default', name: 'kadre-prices' },
+  });
   await sources.start();
   await bed.namespace('team');
 }, startMs);
@@ -50,6 +54,24 @@ describe('who calls the gateway', () => {
 });
 
 describe('what the engine and the gateway look up', () => {
+  test('the list of prices, as it changes, and no other ConfigMap', async () => {
+    const list = (name: string, text: string) =>
+      bed.apply({
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name, namespace: 'default' },
+        data: { 'prices.json': text },
+      });
+    expect(sources.prices.current()).toBeUndefined();
+    await list('prices-of-somebody-else', '{"a": 1}');
+    await list('kadre-prices', '{"b": 1}');
+    await eventually('the list of prices', () => Promise.resolve(sources.prices.current() === '{"b": 1}'));
+    await list('kadre-prices', '{"b": 2}');
+    await eventually('the list of prices', () => Promise.resolve(sources.prices.current() === '{"b": 2}'));
+    await bed.controlPlane.api.call('DELETE', '/api/v1/namespaces/default/configmaps/kadre-prices');
+    await eventually('the list of prices', () => Promise.resolve(sources.prices.current() === undefined));
+  });
+
   test('Secrets, decoded, or that they are not there', async () => {
     const secret = {
       apiVersion: 'v1',
