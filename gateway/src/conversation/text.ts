@@ -1,5 +1,5 @@
 // The words of a conversation.
-import type { Message, ModelRequest, Part } from './request.ts';
+import type { ModelRequest, Part } from './request.ts';
 
 /** The text of some parts, joined. */
 export function textOf(parts: readonly Part[]): string {
@@ -19,9 +19,6 @@ export const instructionsOf = ({ messages }: ModelRequest): string[] =>
     .filter(({ role }) => role === 'system')
     .map(({ parts }) => textOf(parts))
     .filter((text) => text !== '');
-
-/** Everything but the instructions. */
-export const dialogueOf = ({ messages }: ModelRequest): Message[] => messages.filter(({ role }) => role !== 'system');
 
 /** The names of the tools that were called, by the id of the call: some providers want them with the result. */
 export function toolNamesOf({ messages }: ModelRequest): Map<string, string> {

@@ -34,6 +34,12 @@ describe('the price of a Model', () => {
     ["is unknown for a server of one's own", { provider: 'openaiCompatible', model: 'gpt-5' }, undefined],
     ['is unknown for a model in no list', { provider: 'openai', model: 'gpt-99' }, undefined],
     ['is unknown for a name that every object has', { provider: 'openai', model: 'constructor' }, undefined],
+    ['is known for embeddings', { provider: 'openai', model: 'text-embedding-3-small' }, '0.02'],
+    [
+      'is not that of a family whose name ends in a number',
+      { provider: 'google', model: 'gemini-embedding-001' },
+      '0.15',
+    ],
     ['is nothing for the simulated model', { provider: 'simulated' }, '0'],
   ];
   test.each(cases)('%s', (_name, spec, input) => {

@@ -1,9 +1,11 @@
 // What providers charge, in USD for a million tokens, as of 2026-09-23. Facts gathered from the providers' price pages by
-// way of https://github.com/pydantic/genai-prices, release 0.1.8. `writeHour` of Anthropic is twice the price of input, as
-// its price page says for all models.
+// way of https://github.com/pydantic/genai-prices, release 0.1.8.
 import type { ModelPrices, PriceList } from './price-list.ts';
 
 const openai: ModelPrices = {
+  'text-embedding-3-large': [{ input: '0.13', output: '0' }],
+  'text-embedding-3-small': [{ input: '0.02', output: '0' }],
+  'text-embedding-ada-002': [{ input: '0.1', output: '0' }],
   'gpt-4.1': [{ input: '2', output: '8', cached: '0.5' }],
   'gpt-4.1-mini': [{ input: '0.4', output: '1.6', cached: '0.1' }],
   'gpt-4.1-nano': [{ input: '0.1', output: '0.4', cached: '0.025' }],
@@ -126,6 +128,8 @@ const anthropic: ModelPrices = {
 };
 
 const google: ModelPrices = {
+  'gemini-embedding-001': [{ input: '0.15', output: '0' }],
+  'gemini-embedding-2': [{ input: '0.2', output: '0' }],
   'gemini-2.0-flash': [{ input: '0.1', output: '0.4', cached: '0.025' }],
   'gemini-2.0-flash-lite': [{ input: '0.075', output: '0.3' }],
   'gemini-2.5-flash': [{ input: '0.3', output: '2.5', cached: '0.03' }],
@@ -163,6 +167,3 @@ const google: ModelPrices = {
 };
 
 export const snapshot = { openai, anthropic, google } satisfies PriceList;
-
-/** The day of which the prices are. */
-export const SNAPSHOT_DATE = '2026-09-23';

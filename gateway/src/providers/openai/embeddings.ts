@@ -43,7 +43,7 @@ export function embeddingAnswer(value: unknown, { inputs }: EmbeddingRequest): E
 }
 
 /** Numbers, or base64 of 32-bit floats, the lowest byte first. */
-export function vectorOf(embedding: unknown): Float32Array | undefined {
+function vectorOf(embedding: unknown): Float32Array | undefined {
   if (Array.isArray(embedding)) return Float32Array.from(embedding as number[]);
   if (typeof embedding !== 'string') return undefined;
   const bytes = Buffer.from(embedding, 'base64');
