@@ -3,6 +3,7 @@ import type { WorkflowSpec } from '@kadre/crds';
 import type { Store } from '@kadre/store';
 import { registerAgentController } from './agent/controller.ts';
 import { registerApprovalController } from './approval/controller.ts';
+import { registerBudgetController } from './budget/controller.ts';
 import { operatorCaches } from './caches.ts';
 import { registerGpuPoolController } from './gpu-pool/controller.ts';
 import { Manager, systemClock, type Clock, type KubeClient, type KubeMetrics, type Log } from './kube/index.ts';
@@ -65,6 +66,7 @@ export function createOperator(options: OperatorOptions): Operator {
   registerJobController(context);
   registerApprovalController(context);
   registerTriggerController(context);
+  registerBudgetController(context);
   return {
     start: () => manager.start(),
     stop: (deadlineMs) => manager.stop(deadlineMs),
