@@ -21,7 +21,7 @@ import { ProviderError, type ModelCall, type Provider } from '../providers/provi
 import { addCharges, type Charge } from '../requests.ts';
 import type { Call } from './call.ts';
 import { estimatedUsage, estimateOf, soundUsage } from './estimate.ts';
-import type { Attempt, AttemptTrace, CallTrace, Candidate, Hooks, Lease, Outcome, Reservation } from './hooks.ts';
+import type { Attempt, AttemptTrace, CallTrace, Hooks, Lease, Outcome, Reservation } from './hooks.ts';
 
 export interface AttemptServices {
   hooks: Hooks;
@@ -53,20 +53,22 @@ export class RunningAttempt {
   #complete = false;
   #closed = false;
 
-  constructor(services: AttemptServices, call: Call, candidate: Candidate, number: number, trace: CallTrace) {
+  constructor(services: AttemptServices, asked: Omit<Attempt, 'estimate'>, trace: CallTrace) {
     const { prices, clock } = services;
+    const { call, candidate, request } = asked;
     this.#services = services;
     this.#call = call;
     this.#model = candidate.model;
-    const estimate = estimateOf(call, prices.priceOf(candidate.model.spec, clock.now()));
-    this.#attempt = { call, candidate, number, estimate };
+    const estimate = estimateOf(request, prices.priceOf(candidate.model.spec, clock.now()));
+    this.#attempt = { ...asked, estimate };
     this.#trace = trace.attempt(this.#attempt);
     call.record.model = candidate.model.metadata.name;
     call.record.provider = candidate.model.spec.provider;
   }
 
   /** Throws a {@link GatewayError}. */
-  async generate(request: ModelRequest): Promise<Answer & { usage: Usage }> {
+  async generate(): Promise<Answer & { usage: Usage }> {
+    const request = this.#chatRequest();
     const answer = await this.#run(request, (provider, call) =>
       provider.generate({ ...call, request: this.#capped(request) }),
     );
@@ -78,9 +80,8 @@ export class RunningAttempt {
   }
 
   async embed(): Promise<EmbeddingAnswer & { usage: Usage }> {
-    const { call } = this.#attempt;
-    if (call.operation !== 'embeddings') throw new Error('this call is no embedding');
-    const { request } = call;
+    const { request } = this.#attempt;
+    if (!('inputs' in request)) throw new Error('this is no request for vectors');
     const answer = await this.#run(undefined, async (provider, sent) => {
       if (provider.embed) return provider.embed({ ...sent, request });
       throw misconfigured('ModelFailed', `Model ${this.#model.metadata.name}: its provider has no embeddings.`);
@@ -91,7 +92,8 @@ export class RunningAttempt {
   }
 
   /** Resolves with the first content. What comes after ends in `usage` and `finish`, or throws a {@link GatewayError}. */
-  async open(request: ModelRequest): Promise<AsyncGenerator<ModelEvent, void>> {
+  async open(): Promise<AsyncGenerator<ModelEvent, void>> {
+    const request = this.#chatRequest();
     const early: ModelEvent[] = [];
     const events = await this.#run(request, async (provider, call) => {
       const opened = provider.stream({ ...call, request: this.#capped(request) });
@@ -154,6 +156,12 @@ export class RunningAttempt {
     const { signal } = this.#call;
     if (signal.aborted) return signal.reason;
     return new ProviderError('interrupted', 'ended its answer before it was complete');
+  }
+
+  #chatRequest(): ModelRequest {
+    const { request } = this.#attempt;
+    if ('inputs' in request) throw new Error('this is a request for vectors');
+    return request;
   }
 
   #capped(request: ModelRequest): ModelRequest {

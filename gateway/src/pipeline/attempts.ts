@@ -7,7 +7,7 @@ import { pause } from '../pause.ts';
 import { RunningAttempt, type AttemptServices } from './attempt.ts';
 import type { Call, ChatCall } from './call.ts';
 import { withParameters } from './estimate.ts';
-import type { Attempts, CallTrace, Candidate } from './hooks.ts';
+import type { Attempt, Attempts, CallTrace, Candidate } from './hooks.ts';
 import { formatCheck, inWords, type FormatCheck } from './output-format.ts';
 
 export class CountedAttempts implements Attempts {
@@ -36,32 +36,33 @@ export class CountedAttempts implements Attempts {
 
   async generate(candidate: Candidate, request = this.#request()): Promise<Answer> {
     const { asked, check } = await this.#prepare(candidate, request);
-    const answer = await this.#attempt(candidate).generate(asked);
+    const answer = await this.#attempt(candidate, asked).generate();
     return check ? this.#held(candidate, asked, check, answer) : answer;
   }
 
   async open(candidate: Candidate, request = this.#request()): Promise<AsyncGenerator<ModelEvent, void>> {
     const { asked, check, live } = await this.#prepare(candidate, request);
-    if (!check) return this.#attempt(candidate).open(asked);
-    if (live) return check.watch(await this.#attempt(candidate).open(asked));
+    if (!check) return this.#attempt(candidate, asked).open();
+    if (live) return check.watch(await this.#attempt(candidate, asked).open());
     // Asked for in words, the format may come wrapped in others, or fail and be mended: none of it is to be seen.
-    const answer = await this.#attempt(candidate).generate(asked);
+    const answer = await this.#attempt(candidate, asked).generate();
     return replay(await this.#held(candidate, asked, check, answer));
   }
 
   embed(candidate: Candidate): Promise<EmbeddingAnswer & { usage: Usage }> {
-    return this.#attempt(candidate).embed();
+    return this.#attempt(candidate, this.#call.request).embed();
   }
 
   #request(): ModelRequest {
     return (this.#call as ChatCall).request;
   }
 
-  #attempt(candidate: Candidate): RunningAttempt {
+  #attempt(candidate: Candidate, request: Attempt['request']): RunningAttempt {
     if (this.left <= 0) throw new GatewayError(503, 'ModelUnavailable', 'No attempt is left for this call.');
     this.#made += 1;
     this.#call.record.attempts = this.#made;
-    return new RunningAttempt(this.#services, this.#call, candidate, this.#made, this.#trace);
+    const asked = { call: this.#call, candidate, request, number: this.#made };
+    return new RunningAttempt(this.#services, asked, this.#trace);
   }
 
   async #prepare(
@@ -83,7 +84,8 @@ export class CountedAttempts implements Attempts {
     const checked = check.read(first);
     if ('answer' in checked) return checked.answer;
     if (this.left <= 0) throw check.failure(checked.problem);
-    const mended = check.read(await this.#attempt(candidate).generate(check.mend(asked, first, checked.problem)));
+    const again = check.mend(asked, first, checked.problem);
+    const mended = check.read(await this.#attempt(candidate, again).generate());
     if ('answer' in mended) return mended.answer;
     throw check.failure(mended.problem);
   }

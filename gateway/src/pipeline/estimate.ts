@@ -5,7 +5,6 @@ import type { EmbeddingRequest } from '../conversation/embedding.ts';
 import type { ModelRequest, Part, ReasoningSettings } from '../conversation/request.ts';
 import { estimateTokens } from '../conversation/tokens.ts';
 import type { Price } from '../price/price.ts';
-import type { Call } from './call.ts';
 import type { Estimate } from './hooks.ts';
 
 /** Of an image of unknown size: what the dearest of the providers takes for a large one, and for a usual one. */
@@ -23,9 +22,9 @@ interface Size {
   images: number;
 }
 
-export function estimateOf({ operation, request }: Call, price: Price | undefined): Estimate {
-  const { characters, bytes, images } = operation === 'chat' ? chatSize(request) : embeddingSize(request);
-  const limit = operation === 'chat' ? request.sampling.maxTokens : 0;
+export function estimateOf(request: ModelRequest | EmbeddingRequest, price: Price | undefined): Estimate {
+  const { characters, bytes, images } = 'inputs' in request ? embeddingSize(request) : chatSize(request);
+  const limit = 'inputs' in request ? 0 : request.sampling.maxTokens;
   return {
     inputTokens: estimateTokens(characters) + images * IMAGE_TOKENS,
     maxInputTokens: bytes + images * MAX_IMAGE_TOKENS,

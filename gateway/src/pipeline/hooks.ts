@@ -5,7 +5,7 @@
 import type { Model } from '@kadre/crds';
 import type { UsageRecord } from '@kadre/store';
 import type { Answer, ModelEvent, Usage } from '../conversation/answer.ts';
-import type { EmbeddingAnswer } from '../conversation/embedding.ts';
+import type { EmbeddingAnswer, EmbeddingRequest } from '../conversation/embedding.ts';
 import type { ModelRequest } from '../conversation/request.ts';
 import type { GatewayError } from '../errors.ts';
 import type { Price } from '../price/price.ts';
@@ -97,6 +97,8 @@ export interface Estimate {
 export interface Attempt {
   call: Call;
   candidate: Candidate;
+  /** What is asked of this candidate: the caller's request with the settings of the Model, or a strategy's own. */
+  request: ModelRequest | EmbeddingRequest;
   /** 1, 2, … over the whole call. */
   number: number;
   estimate: Estimate;
