@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { capture } from './command.ts';
@@ -19,12 +20,17 @@ const pidsOf = (name?: string): number[] =>
   ownProcesses(nodeSettings())
     .filter((found) => name === undefined || found.name === name)
     .map(({ pid }) => pid);
-// What daemons run for a moment, such as iptables or a shim that starts another, comes and goes: their own programs stay.
+// What a daemon runs for a moment, such as iptables, comes and goes: it is the child of another process of ours.
 const daemonPids = (): number[] => {
-  const all = ownProcesses(nodeSettings());
-  const own = all.filter(({ name, program }) => path.basename(program) === name);
-  expect(new Set(own.map(({ name }) => name))).toEqual(new Set(all.map(({ name }) => name)));
-  return own.map(({ pid }) => pid);
+  const all = new Set(pidsOf());
+  return [...all].filter((pid) => !all.has(parentOf(pid)));
+};
+const parentOf = (pid: number): number => {
+  try {
+    return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  } catch {
+    return pid; // It has ended meanwhile, so it is none.
+  }
 };
 
 // These tests take the cluster down, so they run only where none is up that others may be using.
@@ -44,6 +50,7 @@ describeWhereNoneIsUp('the life of a node cluster', () => {
       const first = await cluster('up');
       expect(lastLine(first)).toBe(`export KUBECONFIG=${nodeSettings().kubeconfig}`);
       const pids = daemonPids();
+      expect(pids.length).toBeGreaterThan(5);
       const second = await cluster('up');
       expect(second).toContain('already up');
       expect(lastLine(second)).toBe(lastLine(first));

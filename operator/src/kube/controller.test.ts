@@ -151,19 +151,25 @@ describe('what comes of it', () => {
 
   test('a conflict is tried again without a word', async () => {
     let calls = 0;
-    const logged: string[] = [];
-    const log = {
-      debug: () => undefined,
-      info: () => undefined,
-      warn: () => logged.push('warn'),
-      error: () => logged.push('error'),
-    } as unknown as NonNullable<ControllerOptions['log']>;
+    const { log, logged } = loud();
     const conflict = new KubeError('conflict', { code: 409, reason: 'Conflict' });
     start(() => (calls++ === 0 ? Promise.reject(conflict) : Promise.resolve()), { log });
     cache.upsert(object('a'));
     await settle();
     await clock.advance(5);
     expect(seen).toHaveLength(2);
+    expect(logged).toEqual([]);
+    expect(await counted('controller_runtime_reconcile_errors_total{controller="c"}')).toBe(false);
+  });
+
+  test('what goes with its namespace is left alone, without a word', async () => {
+    const { log, logged } = loud();
+    const status = { kind: 'Status', details: { causes: [{ reason: 'NamespaceTerminating' }] } } as const;
+    start(() => Promise.reject(new KubeError('being terminated', { code: 403, reason: 'Forbidden', status })), { log });
+    cache.upsert(object('a'));
+    await settle();
+    await clock.advance(10_000_000);
+    expect(seen).toHaveLength(1);
     expect(logged).toEqual([]);
     expect(await counted('controller_runtime_reconcile_errors_total{controller="c"}')).toBe(false);
   });
@@ -230,3 +236,15 @@ describe('stopping', () => {
     await stop;
   });
 });
+
+/** A log that tells what is loud in it. */
+function loud() {
+  const logged: string[] = [];
+  const log = {
+    debug: () => undefined,
+    info: () => undefined,
+    warn: () => logged.push('warn'),
+    error: () => logged.push('error'),
+  } as unknown as NonNullable<ControllerOptions['log']>;
+  return { log, logged };
+}

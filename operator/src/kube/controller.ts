@@ -4,7 +4,7 @@ import type { Cache } from './cache.ts';
 import { keyOf } from './cache.ts';
 import { systemClock } from './clock.ts';
 import type { Clock } from './clock.ts';
-import { KubeError, TerminalError, WaitError, isConflict, isNotLeader, messageOf } from './errors.ts';
+import { KubeError, TerminalError, WaitError, isConflict, isNotLeader, isTerminating, messageOf } from './errors.ts';
 import { silentLog } from './log.ts';
 import type { Log } from './log.ts';
 import type { KubeMetrics } from './metrics.ts';
@@ -179,6 +179,13 @@ function fail(work: Work, key: string, error: unknown): void {
     queue.addRateLimited(key);
     log.debug({ controller: name, key }, messageOf(error));
     metrics?.reconciles.inc({ controller: name, result: 'requeue' });
+    return;
+  }
+  if (isTerminating(error)) {
+    // The object goes with its namespace; the watch will say so.
+    queue.forget(key);
+    log.debug({ controller: name, key }, messageOf(error));
+    metrics?.reconciles.inc({ controller: name, result: 'success' });
     return;
   }
   metrics?.reconciles.inc({ controller: name, result: 'error' });

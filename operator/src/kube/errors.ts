@@ -88,6 +88,10 @@ export const isAlreadyExists = (error: unknown) => hasReason(error, 'AlreadyExis
 /** The resourceVersion is too old for a watch to continue from. */
 export const isExpired = (error: unknown) => error instanceof KubeError && error.code === 410;
 export const isNotLeader = (error: unknown) => hasReason(error, kubeReasons.notLeader);
+/** The namespace is being deleted, and everything in it. */
+export const isTerminating = (error: unknown) =>
+  error instanceof KubeError &&
+  (error.status?.details?.causes ?? []).some(({ reason }) => reason === 'NamespaceTerminating');
 /** The API server refuses the content itself, so that sending it again cannot help. */
 export const isInvalid = (error: unknown) => hasReason(error, 'Invalid', 'BadRequest');
 
