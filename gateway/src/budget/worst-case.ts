@@ -6,7 +6,7 @@ import { costNanoUsd, type Price } from '../price/price.ts';
 import type { Rates } from '../price/price-list.ts';
 
 /** Of an answer to which neither the request nor its Model sets a limit: what most models can write at most, or more. */
-export const DEFAULT_MAX_OUTPUT_TOKENS = 16_384;
+const DEFAULT_MAX_OUTPUT_TOKENS = 16_384;
 
 export interface WorstCase {
   amount: Amount;

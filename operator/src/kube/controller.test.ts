@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ObjectCache } from './cache.ts';
 import { startController, watching } from './controller.ts';
 import type { Controller, ControllerOptions, ReconcileContext, ReconcileResult } from './controller.ts';
-import { KubeError, TerminalError, WaitError } from './errors.ts';
+import { KubeError, TerminalError, WaitError, type KubeStatus } from './errors.ts';
 import { FakeClock, eventually, settle } from './fake-clock.ts';
 import { createKubeMetrics } from './metrics.ts';
 import type { KubeObject } from './plan.ts';
@@ -164,7 +164,7 @@ describe('what comes of it', () => {
 
   test('what goes with its namespace is left alone, without a word', async () => {
     const { log, logged } = loud();
-    const status = { kind: 'Status', details: { causes: [{ reason: 'NamespaceTerminating' }] } } as const;
+    const status: KubeStatus = { kind: 'Status', details: { causes: [{ reason: 'NamespaceTerminating' }] } };
     start(() => Promise.reject(new KubeError('being terminated', { code: 403, reason: 'Forbidden', status })), { log });
     cache.upsert(object('a'));
     await settle();
