@@ -47,7 +47,11 @@ async function balanceOf(name: string, period = 'total', store = bed.store, now 
 const ask = (more: { headers?: Record<string, string>; model?: string; max?: number; url?: string } = {}) =>
   bed
     .client('token-a', more.headers)
-    .chat.completions.create({ model: more.model ?? 'echo', messages: user(PROMPT), max_completion_tokens: more.max ?? 20 });
+    .chat.completions.create({
+      model: more.model ?? 'echo',
+      messages: user(PROMPT),
+      max_completion_tokens: more.max ?? 20,
+    });
 
 async function stepHeaders(claims: Partial<typeof step> = {}): Promise<Record<string, string>> {
   const token = mintStepToken(await bed.store.secret('step-token'), { ...step, ...claims }, Date.now() + 60_000);
@@ -197,7 +201,11 @@ describe('the maximum of an answer', () => {
   const answered = async (max: number | null): Promise<number> => {
     const answer = await bed
       .client()
-      .chat.completions.create({ model: 'long', messages: user('x'), ...(max !== null && { max_completion_tokens: max }) });
+      .chat.completions.create({
+        model: 'long',
+        messages: user('x'),
+        ...(max !== null && { max_completion_tokens: max }),
+      });
     return answer.usage?.completion_tokens ?? 0;
   };
   const long = { script: [{ reply: 'x'.repeat(16_000) }] };
@@ -280,9 +288,7 @@ describe('when the ledger is out of reach', () => {
     const store: Store = { ...bed.store, reserve: () => Promise.reject(new Error('the disk is full')) };
     const other = await startBed({ store, budgets: source });
     other.model('echo', { price: PRICE });
-    const error = await failure(
-      other.client().chat.completions.create({ model: 'echo', messages: user(PROMPT) }),
-    );
+    const error = await failure(other.client().chat.completions.create({ model: 'echo', messages: user(PROMPT) }));
     expect(error).toMatchObject({ status: 503, code: 'ModelUnavailable' });
     expect(error.headers?.get('retry-after')).toBe('1');
     await other.close();

@@ -61,7 +61,8 @@ interface Reply {
 }
 
 interface Ask {
-  call?: number | string;
+  /** null: without the header. */
+  call?: number | string | null;
   claims?: Partial<typeof step> | null;
   at?: Bed;
   path?: string;
@@ -80,7 +81,7 @@ async function ask({
     headers: {
       authorization: 'Bearer token-a',
       'content-type': 'application/json',
-      [CALL_HEADER]: String(call),
+      ...(call !== null && { [CALL_HEADER]: String(call) }),
       ...(claims && { [STEP_HEADER]: await stepToken(claims) }),
     },
     body: JSON.stringify({ model: 'm', messages: user('hello'), ...body }),
@@ -191,6 +192,12 @@ describe('another call', () => {
   test('outside of a step is asked each time, whatever its number', async () => {
     for (let times = 0; times < 2; times++) expect(await ask({ claims: null })).toMatchObject({ replayed: null });
     expect(asked).toBe(2);
+  });
+
+  test('without a number is asked each time: it may well be a new question', async () => {
+    for (let times = 0; times < 2; times++) expect(await ask({ call: null })).toMatchObject({ replayed: null });
+    expect(asked).toBe(2);
+    expect(await bed.store.journalOf(step.run)).toEqual([]);
   });
 
   test.each(['0', '-1', '1.5', 'one', '01', '9'.repeat(12)])('numbered %s is refused', async (call) => {

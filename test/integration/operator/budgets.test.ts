@@ -2,7 +2,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { budgetAccount, periodAt } from '@kadre/crds';
 import { createKubeSources, type KubeSources } from '@kadre/operator';
-import { conditionOf, eventually, field, KADRE, startBed, startMs, type Bed, type Ref } from './bed.ts';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import { conditionOf, eventually, field, KADRE, startBed, startMs, type Bed, type Ref, type Seen } from './bed.ts';
 
 let bed: Bed;
 let sources: KubeSources;
@@ -108,6 +111,20 @@ test('a time zone that there is not is complained of', async () => {
   const ref = await apply('lost', { period: 'day', timeZone: 'Europe/Atlantis', limits: { tokens: 5 } });
   const stalled = await bed.condition(ref, 'Stalled', 'True', 'InvalidTimeZone');
   expect(conditionOf(stalled, 'Ready')?.message).toContain('There is no time zone Europe/Atlantis');
+});
+
+test('what the manual shows is taken as it is', async () => {
+  const manual = await readFile(join(import.meta.dirname, '..', '..', '..', 'docs', 'budgets.md'), 'utf8');
+  const boxes = [...manual.matchAll(/^```yaml\n([^]*?)^```$/gm)].map(([, text = '']) => text);
+  const objects = boxes.flatMap((text) => parseAllDocuments(text).map((one) => one.toJS() as Seen));
+  const manifests = objects.filter(({ kind }) => (kind as string | undefined) !== undefined);
+  expect(manifests.length).toBeGreaterThan(5);
+  const elsewhere = await bed.namespace('manual');
+  for (const manifest of manifests) {
+    await bed.apply({ ...manifest, metadata: { ...manifest.metadata, namespace: elsewhere } });
+    const ref = { apiVersion: KADRE, kind: manifest.kind, namespace: elsewhere, name: manifest.metadata.name };
+    if (manifest.kind === 'Budget') await bed.condition(ref, 'Ready', 'True');
+  }
 });
 
 test('gateway and engine see Budgets, and what Agents may use, in their caches', async () => {
