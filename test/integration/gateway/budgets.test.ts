@@ -45,13 +45,11 @@ async function balanceOf(name: string, period = 'total', store = bed.store, now 
 }
 
 const ask = (more: { headers?: Record<string, string>; model?: string; max?: number; url?: string } = {}) =>
-  bed
-    .client('token-a', more.headers)
-    .chat.completions.create({
-      model: more.model ?? 'echo',
-      messages: user(PROMPT),
-      max_completion_tokens: more.max ?? 20,
-    });
+  bed.client('token-a', more.headers).chat.completions.create({
+    model: more.model ?? 'echo',
+    messages: user(PROMPT),
+    max_completion_tokens: more.max ?? 20,
+  });
 
 async function stepHeaders(claims: Partial<typeof step> = {}): Promise<Record<string, string>> {
   const token = mintStepToken(await bed.store.secret('step-token'), { ...step, ...claims }, Date.now() + 60_000);
@@ -199,13 +197,11 @@ describe('a model without a known price', () => {
 
 describe('the maximum of an answer', () => {
   const answered = async (max: number | null): Promise<number> => {
-    const answer = await bed
-      .client()
-      .chat.completions.create({
-        model: 'long',
-        messages: user('x'),
-        ...(max !== null && { max_completion_tokens: max }),
-      });
+    const answer = await bed.client().chat.completions.create({
+      model: 'long',
+      messages: user('x'),
+      ...(max !== null && { max_completion_tokens: max }),
+    });
     return answer.usage?.completion_tokens ?? 0;
   };
   const long = { script: [{ reply: 'x'.repeat(16_000) }] };
