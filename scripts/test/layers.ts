@@ -62,7 +62,7 @@ export function checks(root: string, signal: AbortSignal, builds: () => Promise<
       title: 'Integration tests: a real control plane',
       run: async () => {
         await builds();
-        return runJest(root, 'integration', ['--runInBand', ...covering('integration')], within(15));
+        return runJest(root, 'integration', covering('integration'), within(30));
       },
     },
     { layer: 'integration', title: 'Line coverage of unit and integration tests', run: () => coverage(root) },
