@@ -102,6 +102,7 @@ export type GatewayStore = Pick<
   | 'reserve'
   | 'settle'
   | 'release'
+  | 'countRefusal'
   | 'journalEntry'
   | 'recordJournal'
 >;

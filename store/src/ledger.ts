@@ -89,14 +89,15 @@ export interface Balance {
   reserved: Count;
   /** Calls whose cost nobody knows; `spent` leaves it out. */
   unpricedCalls: number;
-  /** How often a reservation was refused for this account's sake. */
+  /** Calls that were turned away for this account's sake. */
   refusals: number;
 }
 
 export interface Ledger {
   /**
    * Sets the amount aside on all accounts, or on none. However many gateways ask at once, spent and reserved together
-   * never pass a limit by what was granted. Idempotent by id. Concurrent calls share one commit.
+   * never pass a limit by what was granted. Idempotent by id. Concurrent calls share one commit. What is not granted
+   * leaves no trace: it may be asked again.
    */
   reserve(reservation: Reservation): Promise<ReservationResult>;
   /**
@@ -106,6 +107,8 @@ export interface Ledger {
   settle(id: string, spent: Spent, usage?: UsageRecord): Promise<void>;
   /** Gives a reservation back: the call was not made. Idempotent. */
   release(id: string): Promise<void>;
+  /** Counts a call that was turned away for the account's sake. The same id twice in a row counts once. */
+  countRefusal(id: string, charge: Pick<Charge, 'account' | 'period' | 'endsAt'>): Promise<void>;
   /** One for each, in the order asked for, whether it was ever charged or not; by `now`, expired reservations are spent. */
   balances(accounts: readonly Pick<Charge, 'account' | 'period'>[], now: number): Promise<Balance[]>;
 }

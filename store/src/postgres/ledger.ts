@@ -21,6 +21,10 @@ export function ledger({ db }: Access, batches: Batches) {
     release: async (id: string) => {
       await batches.write(FIRST, JSON.stringify({ kind: 'release', id: plain(id), unpriced: 0 }));
     },
+    countRefusal: async (id: string, { account, period, endsAt }: Pick<Charge, 'account' | 'period' | 'endsAt'>) => {
+      const charges = [{ account: plain(account), period: plain(period), ends_at: endsAt }];
+      await batches.write(FIRST, JSON.stringify({ kind: 'refuse', id: plain(id), charges }));
+    },
     balances: async (accounts: readonly Pick<Charge, 'account' | 'period'>[], now: number): Promise<Balance[]> => {
       const asked = accounts.map(({ account, period }) => ({ account: plain(account), period: plain(period) }));
       const rows = await db.read<BalanceRow & { expired: Amount[] }>('balances', [JSON.stringify(asked), now]);

@@ -34,6 +34,10 @@ export function ledger({ sql, write, read }: Access) {
         const row = closed(sql, id);
         for (const account of accountsOf(row)) sql.releaseOn.run(row?.cost ?? 0, row?.tokens ?? 0, ...account);
       }),
+    countRefusal: (id: string, { account, period, endsAt }: Pick<Charge, 'account' | 'period' | 'endsAt'>) =>
+      write(() => {
+        sql.refuseOn.run(account, period, endsAt ?? null, id);
+      }),
     balances: (accounts: readonly Pick<Charge, 'account' | 'period'>[], now: number) =>
       read(() => {
         const expired = expiredOn(sql, now);
@@ -60,10 +64,7 @@ function reserve(sql: Statements, { id, expiresAt, charges, amount }: Reservatio
   for (const charge of charges) {
     const shortfall = shortfallOf(sql, charge, amount);
     if (!shortfall) continue;
-    if (!charge.lenient) {
-      sql.refuseOn.run(charge.account, charge.period, charge.endsAt ?? null, id);
-      return { granted: false, ...shortfall };
-    }
+    if (!charge.lenient) return { granted: false, ...shortfall };
     passed.push(shortfall);
   }
   const { costNanoUsd, tokens } = amount;

@@ -56,7 +56,8 @@ test('its budget is refused in the words that it shows, and has the status that 
   }
   const underWay = { costNanoUsd: 300_000_000, tokens: 20_000 };
   await bed.store.reserve({ id: 'under-way', expiresAt, charges: [{ ...account, limit }], amount: underWay });
-  const asked = { model: 'smart', messages: [{ role: 'user', content: 'What is new?' }] };
+  const messages = [{ role: 'user', content: 'What is new?' }];
+  const asked = { model: 'smart', messages, max_completion_tokens: 40_000 };
   for (let times = 0; times < 4; times++) {
     const response = await fetch(`${bed.url}/v1/chat/completions`, {
       method: 'POST',

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { startPostgres, type PostgresServer } from '../../support/postgres.ts';
-import { failure, NAMESPACE, startBed, step, user, type Bed } from './bed.ts';
+import { failure, NAMESPACE, startBed, step, until, user, type Bed } from './bed.ts';
 
 const PRICE = { inputPerMillion: '1000', outputPerMillion: '1000' };
 /** An echo of forty characters, at one per mille of a dollar for each token. */
@@ -209,13 +209,86 @@ describe('the maximum of an answer', () => {
   test.each<[string, number | null, number | undefined, number]>([
     ['that the caller sets', 50, 70, 50],
     ["is the Model's own where the caller sets none", null, 70, 70],
-    ['is a default where nobody sets one', null, undefined, 4_000],
   ])('%s is what is set aside, and what the provider is held to', async (_, asked, own, expected) => {
     bed.model('long', { price: PRICE, simulated: long, ...(own !== undefined && { parameters: { maxTokens: own } }) });
     budget('all', { limits: { costUsd: '100' } });
     expect(await answered(asked)).toBe(expected);
     budget('tight', { limits: { tokens: expected } });
     expect(await failure(answered(asked))).toMatchObject({ code: 'BudgetExceeded' });
+  });
+
+  test('is what is left where nobody sets one, at most 16384 tokens and not fewer than 256', async () => {
+    bed.model('long', { price: PRICE, simulated: { script: [{ reply: 'x'.repeat(80_000) }] } });
+    budget('all', { limits: { costUsd: '17' } });
+    // One token of input, of which nine are thought possible.
+    expect(await answered(null)).toBe(16_384);
+    expect(await answered(null)).toBe(17_000 - 16_385 - 9);
+    expect(await failure(answered(null))).toMatchObject({ code: 'BudgetExceeded' });
+    expect(await balanceOf('all')).toMatchObject({ refusals: 1, spent: { requests: 2 } });
+  });
+});
+
+describe('where only reservations of others stand in the way', () => {
+  const asked = { model: 'echo', messages: user(PROMPT), max_completion_tokens: 20 };
+  /** How often the gateway has asked for room. */
+  let tries: number;
+  let waiting: Bed;
+  beforeEach(async () => {
+    tries = 0;
+    const store: Store = { ...bed.store, reserve: (entry) => ((tries += 1), bed.store.reserve(entry)) };
+    waiting = await startBed({ store, budgets: source });
+    waiting.model('echo', { price: PRICE });
+    budget('all', { limits: { costUsd: '0.10' } });
+    await bed.store.reserve({
+      id: 'other',
+      expiresAt: Date.now() + 600_000,
+      charges: [{ account: budgetAccount(NAMESPACE, 'all'), period: 'total', limit: {} }],
+      amount: { costNanoUsd: 90_000_000, tokens: 0 },
+    });
+  });
+  afterEach(() => waiting.gateway.close());
+
+  test('a call waits until they come to less', async () => {
+    const answer = waiting.client().chat.completions.create(asked);
+    await until(() => tries > 1);
+    await bed.store.settle('other', { costNanoUsd: 10_000_000, tokens: 0 });
+    expect((await answer).choices).toHaveLength(1);
+    expect(await balanceOf('all')).toMatchObject({ spent: { costNanoUsd: 30_000_000 }, refusals: 0 });
+  });
+
+  test('a call is refused when they come to what they thought', async () => {
+    const refused = failure(waiting.client().chat.completions.create(asked));
+    await until(() => tries > 1);
+    await bed.store.settle('other', { costNanoUsd: 90_000_000, tokens: 0 });
+    expect(await refused).toMatchObject({ status: 403, code: 'BudgetExceeded' });
+    expect(await balanceOf('all')).toMatchObject({ refusals: 1 });
+  });
+
+  test('whoever goes away meanwhile leaves nothing behind', async () => {
+    const leaving = new AbortController();
+    const answer = waiting.client().chat.completions.create(asked, { signal: leaving.signal });
+    await until(() => tries > 1);
+    leaving.abort();
+    await expect(answer).rejects.toThrow();
+    await until(() => waiting.lines().some(({ status }) => status === 499));
+    await bed.store.release('other');
+    expect(await balanceOf('all')).toMatchObject({ spent: { requests: 0 }, reserved: { requests: 0 } });
+  });
+
+  test('a call does not wait for ever', async () => {
+    const began = Date.now();
+    // A minute takes a fifth of a second.
+    const now = (): number => began + (Date.now() - began) * 300;
+    const after = (ms: number, callback: () => void): (() => void) => {
+      const timer = setTimeout(callback, ms / 300);
+      return () => clearTimeout(timer);
+    };
+    const hasty = await startBed({ store: bed.store, budgets: source, clock: { now, after } });
+    hasty.model('echo', { price: PRICE });
+    const error = await failure(hasty.client().chat.completions.create(asked));
+    expect(error).toMatchObject({ status: 403, code: 'BudgetExceeded' });
+    expect(error.message).toContain('0 of 0.1 USD are spent, and 0.09 reserved for calls under way');
+    await hasty.gateway.close();
   });
 });
 

@@ -44,6 +44,7 @@ async function spend(name: string, costNanoUsd: number, limit: number): Promise<
   };
   const { granted } = await bed.store.reserve(reserved);
   if (granted) await bed.store.settle(id, amount);
+  else await bed.store.countRefusal(id, charge);
 }
 
 /** The operator looks at the ledger now and then; a change makes it look at once. */

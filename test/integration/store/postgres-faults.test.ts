@@ -79,6 +79,7 @@ async function scenario(store: Store): Promise<unknown[]> {
   await say(store.settle('c1', { costNanoUsd: 2, tokens: 1 }, usage('c1', 2)));
   await say(reserved('c3'));
   await say(store.release('c3'));
+  for (const charge of charges) await say(store.countRefusal('c3', charge));
   await say(reserved('c4'));
   const answer = { run: 'u2', step: 's', attempt: 1, call: 1, hash: 'h', kind: 'model', answer: 'yes', at: 1 } as const;
   await say(store.recordJournal(answer));

@@ -16,7 +16,7 @@ const tables = `
     reserved_requests bigint NOT NULL DEFAULT 0,
     unpriced bigint NOT NULL DEFAULT 0,
     refusals bigint NOT NULL DEFAULT 0,
-    -- Whoever asks again, because the answer was lost, is not refused a second time.
+    -- Whoever tells again, because the answer was lost, is not counted a second time.
     last_refused text,
     PRIMARY KEY (account, period)
   ) WITH (fillfactor = 10);
@@ -114,6 +114,14 @@ const ledger = `
     FOR item IN SELECT * FROM json_to_recordset(batch) AS item (
       kind text, id text, expires_at bigint, cost bigint, tokens bigint, unpriced bigint, charges json, usage json
     ) LOOP
+      IF item.kind = 'refuse' THEN
+        UPDATE balances SET refusals = refusals + 1, last_refused = item.id, ends_at = charged.ends_at
+          FROM json_to_recordset(item.charges) AS charged (account text, period text, ends_at bigint)
+          WHERE balances.account = charged.account AND balances.period = charged.period
+            AND last_refused IS DISTINCT FROM item.id;
+        verdicts := verdicts || ''::text;
+        CONTINUE;
+      END IF;
       IF item.kind <> 'reserve' THEN
         PERFORM close_reservation(item.id, item.kind = 'settle', item.cost, item.tokens, item.unpriced);
         IF item.usage IS NOT NULL THEN
@@ -155,8 +163,6 @@ const ledger = `
           passed := passed || shortfall;
         END LOOP;
         IF refused THEN
-          UPDATE balances SET refusals = refusals + 1, last_refused = item.id
-            WHERE account = charge.account AND period = charge.period AND last_refused IS DISTINCT FROM item.id;
           verdicts := verdicts || (jsonb_build_object('granted', false) || shortfall)::text;
           CONTINUE;
         END IF;
