@@ -19,6 +19,7 @@ const zones = [
   'Pacific/Chatham',
 ];
 const HOUR = 3_600_000;
+const BEGIN = Date.UTC(2010, 9);
 const iso = (time: number | undefined): string => new Date(time ?? NaN).toISOString().slice(0, 16);
 
 describe('a period', () => {
@@ -71,7 +72,7 @@ describe('a period', () => {
         expect([before.endsAt, after.startsAt]).toEqual([startsAt, endsAt]);
         expect(before.key < key && key < after.key).toBe(true);
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 
@@ -80,7 +81,7 @@ describe('a period', () => {
       const { key, startsAt, endsAt = NaN } = periodAt('day', zone, at);
       const noon = new Date(startsAt ?? NaN).getTime() + 12 * HOUR;
       const shown = new Date(noon).toLocaleDateString('sv-SE', { timeZone: zone });
-      expect([shown, startsAt]).toEqual([key, at === Date.UTC(2009, 0) ? startsAt : at]);
+      expect([shown, startsAt]).toEqual([key, at === BEGIN ? startsAt : at]);
       at = endsAt;
     }
   });

@@ -47,17 +47,18 @@ function mostOutput({ request, estimate }: Attempt): number {
   return estimate.maxOutputTokens ?? DEFAULT_MAX_OUTPUT_TOKENS + budgetTokens;
 }
 
-/** All input may have to be written to the provider's cache, and a longer input may be cheaper than a short one. */
+/** All input may be read from the provider's cache, or written to it, and a longer input may be cheaper than a short one. */
 function worstCost(price: Price, inputTokens: number, outputTokens: number): number {
   const { tiers = [], ...base } = price;
   const reachable: Rates[] = [base, ...tiers.filter(({ above }) => inputTokens > above)];
-  const written: Partial<Usage>[] = [
+  const ways: Partial<Usage>[] = [
     {},
+    { cachedInputTokens: inputTokens },
     { cacheWriteTokens: inputTokens },
     { cacheWriteTokens: inputTokens, longCacheWriteTokens: inputTokens },
   ];
   const costs = reachable.flatMap((rates) =>
-    written.map((usage) => costNanoUsd(rates, { ...noUsage, inputTokens, outputTokens, ...usage })),
+    ways.map((usage) => costNanoUsd(rates, { ...noUsage, inputTokens, outputTokens, ...usage })),
   );
   // What rounds to nothing is still not free.
   return Math.max(isFree(price) ? 0 : 1, ...costs);
