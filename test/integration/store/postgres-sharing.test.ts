@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { openPostgresStore, StaleWriteError } from '@kadre/store';
 import { event, eventually, job, submission } from '../../../store/src/contract/fixtures.ts';
+import { first } from '../../../store/src/postgres/schema/first.ts';
 import { startPostgres, type PostgresServer } from '../../support/postgres.ts';
 
 let server: PostgresServer;
@@ -136,4 +137,24 @@ describe('many at once', () => {
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
     await store.close();
   });
+});
+
+test('a store of the first schema keeps what it has and learns what is new', async () => {
+  const schema = freshSchema();
+  const session = await server.session();
+  await session.query(`CREATE SCHEMA ${schema}; SET search_path TO ${schema}; ${first}`);
+  await session.query('CREATE TABLE schema_version (version integer NOT NULL); INSERT INTO schema_version VALUES (1)');
+  await session.query(`
+    INSERT INTO runs (uid) VALUES ('u1');
+    INSERT INTO submissions (run, uid, namespace, name, subject, workflow, input, call)
+      VALUES (1, 'u1', 'team', 'nightly', 'article', '{}', 'null', 'c');`);
+  await session.end();
+  const store = await openPostgresStore(server.url(schema));
+  expect(await store.findRun('team', 'nightly')).toBe('u1');
+  const charges = [{ account: 'run/u1', period: 'total', limit: { tokens: 5 } }];
+  await store.reserve({ id: 'c1', expiresAt: 9, charges, amount: { costNanoUsd: 1, tokens: 5 } });
+  await store.append('u1', 0, [event('RunSucceeded')], { closed: true });
+  await store.deleteRun('u1');
+  expect((await store.balances(charges, 1))[0]?.reserved.requests).toBe(0);
+  await store.close();
 });
