@@ -1,5 +1,5 @@
 // What a run needs next. Looks only at what can move: steps that wait for others or are over cost nothing.
-import type { Failure } from '@kadre/crds';
+import { usdText, type Failure } from '@kadre/crds';
 import type { CachedOutput } from '@kadre/store';
 import type { EngineEvent, Route } from './events.ts';
 import type { Json } from './expression/values.ts';
@@ -136,7 +136,7 @@ function reachedLimit({ limits, usage, frame }: RunState): Failure | undefined {
   const { costNanoUsd = Infinity, tokens = Infinity } = limits;
   const used = usage.inputTokens + usage.outputTokens;
   if (usage.costNanoUsd > costNanoUsd)
-    return limitExceeded(`the model calls of the run cost more than ${costNanoUsd / 1e9} USD: see limits.costUsd`);
+    return limitExceeded(`the model calls of the run cost more than ${usdText(costNanoUsd)} USD: see limits.costUsd`);
   return used > tokens ? limitExceeded(`the run used more than ${tokens} tokens: see limits.tokens`) : undefined;
 }
 

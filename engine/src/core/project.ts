@@ -1,5 +1,5 @@
 // What the Run's status shows of a state: bounded, whatever the run's size.
-import type { Delegation, Failure, RunPhase, StepStatus } from '@kadre/crds';
+import { usdText, type Delegation, type Failure, type RunPhase, type StepStatus } from '@kadre/crds';
 import type { RunProjection } from '@kadre/store';
 import type { Json } from './expression/values.ts';
 import { elementId, SOLE } from './ids.ts';
@@ -28,7 +28,7 @@ export function project(state: RunState): ProjectedStatus {
     usage: {
       inputTokens: usage.inputTokens,
       outputTokens: usage.outputTokens,
-      costUsd: usd(usage.costNanoUsd),
+      costUsd: usdText(usage.costNanoUsd),
       ...(usage.unpricedCalls > 0 && { unpricedCalls: usage.unpricedCalls }),
     },
     ...(waitingFor.length > 0 && { waitingFor }),
@@ -209,15 +209,6 @@ function summary(output: Json): Json {
   if (text.length <= INLINE_CHARACTERS) return output;
   const preview = typeof output === 'string' ? output : text;
   return { truncated: true, characters: text.length, preview: preview.slice(0, PREVIEW_CHARACTERS) };
-}
-
-/** USD × 10⁻⁹ as a decimal, without zeros at its end. */
-function usd(nano: number): string {
-  const whole = Math.floor(nano / 1e9);
-  const rest = String(nano % 1e9)
-    .padStart(9, '0')
-    .replace(/0+$/, '');
-  return rest === '' ? String(whole) : `${whole}.${rest}`;
 }
 
 function time(at: number): string {

@@ -1,5 +1,5 @@
 // Makes a plan of a workflow: names resolved, expressions compiled, order known. All mistakes are found here.
-import type { RunLimits, WorkflowSpec } from '@kadre/crds';
+import { nanoUsd, type RunLimits, type WorkflowSpec } from '@kadre/crds';
 import { compileTemplate, compileText, type Report } from '../expression/template.ts';
 import { anyType, type Type } from '../expression/types.ts';
 import type { Limits, Plan, Problem } from '../plan.ts';
@@ -108,7 +108,7 @@ export function compileLimits(limits: RunLimits | undefined, path: string, repor
   const { duration, costUsd, tokens, steps } = limits ?? {};
   return {
     ...(duration !== undefined && { duration: compileDuration(duration, `${path}.duration`, report) }),
-    ...(costUsd !== undefined && { costNanoUsd: Math.round(Number(costUsd) * 1e9) }),
+    ...(costUsd !== undefined && { costNanoUsd: nanoUsd(costUsd) }),
     ...(tokens !== undefined && { tokens }),
     ...(steps !== undefined && { steps }),
   };
