@@ -95,7 +95,7 @@ class Intake {
     const runnerOf = (key: string): Runner | undefined => this.#runners.get(key.slice(0, key.indexOf('/')));
     const listeners: Partial<Record<Topic, (key: string) => void>> = {
       submissions: () => this.#claimSoon(),
-      controls: (uid) => this.#runners.get(uid)?.poke(),
+      controls: (uid) => this.#runners.get(uid)?.hint('controls', uid),
       'job-outcomes': (key) => runnerOf(key)?.hint('jobs', key),
       decisions: (key) => runnerOf(key)?.hint('approvals', key),
       events: (key) => {

@@ -23,6 +23,8 @@ import type { World } from './world.ts';
 
 /** What may have changed in the store since the last look; absent: anything. */
 export interface News {
+  /** Not empty: what people ask of the run may have changed. */
+  controls?: ReadonlySet<string>;
   /** Keys of jobs that may have ended. */
   jobs?: ReadonlySet<string>;
   /** Keys of approvals that may be decided. */
@@ -92,6 +94,7 @@ export class Life {
 
   /** Records what was reported and what follows from it, then does it. Returns when to look again by itself. */
   async turn(reports: Report[], news: News): Promise<number> {
+    if (news.controls?.size !== 0) await this.#obey();
     await this.#takeIn([
       ...reports,
       ...(await this.#attempts.finishedJobs(news.jobs)),
@@ -141,15 +144,18 @@ export class Life {
     }
   }
 
-  async #takeIn(reports: Report[]): Promise<void> {
+  /** What people ask of the run. */
+  async #obey(): Promise<void> {
     const { store, clock } = this.#world;
-    const { uid } = this.state.run;
-    const { cancellation, suspended } = await store.controls(uid);
+    const { cancellation, suspended } = await store.controls(this.state.run.uid);
     const at = clock.now();
     if (cancellation !== undefined && !this.state.cancelled)
       this.#record({ at, type: 'CancelRequested', data: { message: cancellation } });
     if (suspended !== this.state.suspended)
       this.#record({ at, type: suspended ? 'RunSuspended' : 'RunResumed', data: {} });
+  }
+
+  async #takeIn(reports: Report[]): Promise<void> {
     for (const report of reports) {
       if ('accepted' in report) this.#accept(report.id, report.attempt, report.accepted);
       else if ('delegation' in report) this.#delegate(report.id, report.attempt, report.delegation);

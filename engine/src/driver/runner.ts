@@ -14,6 +14,7 @@ const LAST_PAUSE = 30_000;
 
 /** What hints have said since the last turn. */
 class Hints {
+  controls = new Set<string>();
   jobs = new Set<string>();
   approvals = new Set<string>();
   events = new Set<string>();
@@ -21,9 +22,9 @@ class Hints {
   all = true;
 
   take(): News {
-    const { jobs, approvals, events, all } = this;
-    Object.assign(this, { jobs: new Set(), approvals: new Set(), events: new Set(), all: false });
-    return all ? {} : { jobs, approvals, events };
+    const { controls, jobs, approvals, events, all } = this;
+    Object.assign(this, new Hints(), { all: false });
+    return all ? {} : { controls, jobs, approvals, events };
   }
 }
 
@@ -58,7 +59,7 @@ export class Runner implements Listener {
   }
 
   /** What the key or name stands for may have changed. */
-  hint(kind: 'jobs' | 'approvals' | 'events', key: string): void {
+  hint(kind: keyof News, key: string): void {
     this.#hints[kind].add(key);
     this.poke();
   }
