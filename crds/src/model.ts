@@ -1,7 +1,8 @@
-// Model: one language model behind the gateway.
+// Model: one language model behind the gateway, or a route over several.
 import { z } from 'zod';
 import { secretKeyRef, someTime } from './common.ts';
 import { rules } from './markers.ts';
+import { modelRoute, type ModelRoute } from './model-route.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
 
 export const providers = ['openai', 'anthropic', 'google', 'openaiCompatible', 'simulated'] as const;
@@ -128,9 +129,35 @@ const parameters = z
   })
   .describe('Settings for calls that do not say otherwise.');
 
+const modelLimits = z
+  .object({
+    requestsPerMinute: z.int().min(1).max(10_000_000).optional().describe('Calls that may begin in a minute.'),
+    tokensPerMinute: z
+      .int()
+      .min(1)
+      .max(1_000_000_000)
+      .optional()
+      .describe('Tokens, of input and output, that calls may use in a minute.'),
+    concurrent: z.int().min(1).max(100_000).optional().describe('Calls that may be under way at the same time.'),
+    maxWait: someTime
+      .optional()
+      .describe('How long a call waits for its turn before it is refused with 429. 30s if absent.'),
+  })
+  .meta(
+    rules({
+      message: 'limits limit something: set requestsPerMinute, tokensPerMinute or concurrent',
+      rule: 'has(self.requestsPerMinute) || has(self.tokensPerMinute) || has(self.concurrent)',
+    }),
+  )
+  .describe('What the provider bears. Calls beyond it wait for their turn, fairly among namespaces and their agents.');
+
 export const modelSpec = z
   .object({
-    provider: z.enum(providers).describe('Which protocol the model speaks.'),
+    provider: z
+      .enum(providers)
+      .optional()
+      .describe('Which protocol the model speaks. Every Model has this or a route.'),
+    route: modelRoute.optional(),
     model: z
       .string()
       .min(1)
@@ -185,6 +212,7 @@ export const modelSpec = z
       .describe(
         'What the model costs, as decimals in quotes. Absent: the price list that comes with Kadre; a model in neither is reported as unpriced.',
       ),
+    limits: modelLimits.optional(),
     simulated: z
       .object({
         script: z
@@ -211,26 +239,35 @@ export const modelSpec = z
   .meta(
     rules(
       {
+        message: 'a Model is one model or a route over several: set provider or route, not both',
+        rule: 'has(self.provider) != has(self.route)',
+      },
+      {
+        message:
+          'a route only chooses among Models: what belongs to one of them (model, baseUrl, auth, api, structuredOutput, parameters, price, limits, simulated) stands there',
+        rule: '!has(self.route) || !(has(self.model) || has(self.baseUrl) || has(self.auth) || has(self.api) || has(self.structuredOutput) || has(self.parameters) || has(self.price) || has(self.limits) || has(self.simulated))',
+      },
+      {
         message: `set model to the provider's name for the model; only provider simulated goes without`,
-        rule: `self.provider == 'simulated' || has(self.model)`,
+        rule: `!has(self.provider) || self.provider == 'simulated' || has(self.model)`,
       },
       {
         message: 'provider openaiCompatible has no usual address: set baseUrl, such as http://vllm.models.svc:8000/v1',
-        rule: `self.provider != 'openaiCompatible' || has(self.baseUrl)`,
+        rule: `!has(self.provider) || self.provider != 'openaiCompatible' || has(self.baseUrl)`,
       },
       {
         message:
           'this provider wants an API key: set auth.secretRef to the name and key of a Secret (a server that wants none is openaiCompatible)',
-        rule: `!(self.provider in ['openai', 'anthropic', 'google']) || has(self.auth)`,
+        rule: `!has(self.provider) || !(self.provider in ['openai', 'anthropic', 'google']) || has(self.auth)`,
       },
       {
         message: 'api is only for providers openai and openaiCompatible: remove it',
-        rule: `self.provider in ['openai', 'openaiCompatible'] || !has(self.api)`,
+        rule: `!has(self.provider) || self.provider in ['openai', 'openaiCompatible'] || !has(self.api)`,
         fieldPath: '.api',
       },
       {
         message: 'simulated is only for provider simulated: remove the block, or set provider to simulated',
-        rule: `self.provider == 'simulated' || !has(self.simulated)`,
+        rule: `!has(self.provider) || self.provider == 'simulated' || !has(self.simulated)`,
         fieldPath: '.simulated',
       },
     ),
@@ -241,3 +278,11 @@ export const modelStatus = z.object({ observedGeneration, conditions });
 export type ModelSpec = z.infer<typeof modelSpec>;
 export type ModelStatus = z.infer<typeof modelStatus>;
 export type Model = Resource<ModelSpec, ModelStatus>;
+/** One model of a provider. */
+export type ProviderModel = Resource<ModelSpec & { provider: Provider; route?: never }, ModelStatus>;
+/** A choice among others. */
+export type RouteModel = Resource<ModelSpec & { route: ModelRoute; provider?: never }, ModelStatus>;
+
+export const isRoute = (model: Model): model is RouteModel => model.spec.route !== undefined;
+export const isProviderModel = (model: Model): model is ProviderModel =>
+  model.spec.provider !== undefined && !isRoute(model);

@@ -1,5 +1,5 @@
 import { describe, expect, jest, test } from '@jest/globals';
-import type { Model } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import type { Clock, Identity } from '../options.ts';
 import { isPodOf } from '../steps.ts';
 import { agentOf } from './caller.ts';
@@ -75,7 +75,7 @@ describe('the API key of a Model', () => {
   const model = {
     metadata: { name: 'm', namespace: 'team-a' },
     spec: { provider: 'openai', auth: { secretRef: { name: 'llm', key: 'k' } } },
-  } as Model;
+  } as ProviderModel;
 
   test('is read once in half a minute, and at once when asked to', async () => {
     const clock = clockAt(0);
@@ -106,7 +106,7 @@ describe('the API key of a Model', () => {
 
   test("is needed by a provider at its usual address, not by a server of one's own", async () => {
     const keys = createKeys({ read: () => Promise.reject(new Error('unused')) }, clockAt(0));
-    const keyless = (spec: object): Model => ({ metadata: model.metadata, spec }) as Model;
+    const keyless = (spec: object): ProviderModel => ({ metadata: model.metadata, spec }) as ProviderModel;
     await expect(keys.of(keyless({ provider: 'openai' }))).rejects.toMatchObject({ code: 'SecretNotFound' });
     expect(await keys.of(keyless({ provider: 'openaiCompatible', baseUrl: 'http://vllm/v1' }))).toBeUndefined();
   });

@@ -1,5 +1,5 @@
 // API keys, read from Secrets and kept for half a minute, so that a rotated key is followed without anybody's restart.
-import type { Model } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import { BoundedMap } from '../bounded-map.ts';
 import { GatewayError, misconfigured } from '../errors.ts';
 import type { Clock, SecretSource } from '../options.ts';
@@ -16,7 +16,7 @@ export interface Keys {
    * The API key of a Model; `undefined` if it needs none. `reload` reads the Secret again, however fresh it is. Throws a
    * 424 `SecretNotFound` if the Secret, the key in it or a usable value is missing.
    */
-  of(model: Model, reload?: boolean): Promise<string | undefined>;
+  of(model: ProviderModel, reload?: boolean): Promise<string | undefined>;
 }
 
 export function createKeys(source: SecretSource, clock: Clock): Keys {
@@ -73,7 +73,7 @@ export function createKeys(source: SecretSource, clock: Clock): Keys {
 }
 
 /** Only a server of one's own (or a proxy that adds the key) answers without one. */
-function mustNotNeedKey(model: Model): void {
+function mustNotNeedKey(model: ProviderModel): void {
   if (model.spec.provider !== 'simulated' && model.spec.baseUrl === undefined) {
     throw misconfigured(
       'SecretNotFound',

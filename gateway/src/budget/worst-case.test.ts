@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { Model } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import type { Attempt } from '../pipeline/hooks.ts';
 import type { ChatCall } from '../pipeline/call.ts';
 import { costNanoUsd, type Price } from '../price/price.ts';
@@ -8,7 +8,7 @@ import { shorterOf, worstCaseOf } from './worst-case.ts';
 
 const attempt = (price: Price | undefined, maxInputTokens: number, maxOutputTokens?: number): Attempt => ({
   call: { operation: 'chat' } as ChatCall,
-  candidate: { model: {} as Model, reason: '' },
+  candidate: { model: {} as ProviderModel, reason: '' },
   request: { model: 'm', messages: [], sampling: {} },
   number: 1,
   estimate: { inputTokens: 1, maxInputTokens, price, ...(maxOutputTokens !== undefined && { maxOutputTokens }) },

@@ -1,5 +1,5 @@
 // One attempt at one Model: its place in the queue, what is reserved for it, the key, the provider, and what it cost.
-import type { Model } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import type { UsageRecord } from '@kadre/store';
 import type { Keys } from '../access/secrets.ts';
 import {
@@ -37,7 +37,7 @@ export class RunningAttempt {
   readonly #services: AttemptServices;
   readonly #attempt: Attempt;
   readonly #trace: AttemptTrace;
-  readonly #model: Model;
+  readonly #model: ProviderModel;
   readonly #call: Call;
   #lease: Lease | undefined;
   #reservation: Reservation | undefined;

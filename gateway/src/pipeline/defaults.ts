@@ -1,6 +1,7 @@
 // Parts of the pipeline that let everything pass. Replace one line here to put a real part in its place.
+import { isProviderModel } from '@kadre/crds';
 import { createBudgets } from '../budget/budgets.ts';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, misconfigured } from '../errors.ts';
 import { createJournal } from '../journal/journal.ts';
 import type { Clock, GatewayOptions, Limits, ModelSource } from '../options.ts';
 import type { AttemptTrace, CallTrace, Hooks, Lease, Limiter, Router, Telemetry } from './hooks.ts';
@@ -22,7 +23,9 @@ export const createHooks = ({ models, store, budgets, registry, clock, limits }:
 const directRouter = (models: ModelSource): Router => ({
   plan: ({ caller: { namespace }, request }) => {
     const model = models.get(namespace, request.model);
-    if (model) return { candidates: [{ model, reason: 'it is the Model that the caller asks for' }] };
+    if (model && isProviderModel(model))
+      return { candidates: [{ model, reason: 'it is the Model that the caller asks for' }] };
+    if (model) throw misconfigured('ModelFailed', `Model ${request.model} is a route, and this gateway has none.`);
     throw new GatewayError(404, 'ModelNotFound', `There is no Model ${request.model} in namespace ${namespace}.`, {
       param: 'model',
     });

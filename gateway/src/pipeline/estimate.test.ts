@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { Model } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import { noUsage } from '../conversation/answer.ts';
 import type { ModelRequest } from '../conversation/request.ts';
 import { estimatedUsage, estimateOf, soundUsage, withParameters } from './estimate.ts';
@@ -92,7 +92,7 @@ test('settings of the Model stand under those of the caller, one by one', () => 
     seed: 7,
     reasoning: { effort: 'low', budgetTokens: 5 },
   };
-  const model = { spec: { provider: 'openai', parameters } } as unknown as Model;
+  const model = { spec: { provider: 'openai', parameters } } as unknown as ProviderModel;
   expect(
     withParameters(asking('x', { sampling: { maxTokens: 5 }, reasoning: { effort: 'high' } }), model),
   ).toMatchObject({
@@ -100,5 +100,5 @@ test('settings of the Model stand under those of the caller, one by one', () => 
     reasoning: { effort: 'high', budgetTokens: 5 },
   });
   const bare = asking('x');
-  expect(withParameters(bare, { spec: { provider: 'openai' } } as Model)).toBe(bare);
+  expect(withParameters(bare, { spec: { provider: 'openai' } } as ProviderModel)).toBe(bare);
 });

@@ -1,5 +1,5 @@
 // How many tokens a call may use, and how many it did use where the provider does not say so credibly.
-import type { Model } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import type { Usage } from '../conversation/answer.ts';
 import type { EmbeddingRequest } from '../conversation/embedding.ts';
 import type { ModelRequest, Part, ReasoningSettings } from '../conversation/request.ts';
@@ -109,7 +109,7 @@ export function estimatedUsage(inputTokens: number, said: number, reported: Usag
 }
 
 /** The settings of the Model, under those of the caller. */
-export function withParameters(request: ModelRequest, { spec: { parameters } }: Model): ModelRequest {
+export function withParameters(request: ModelRequest, { spec: { parameters } }: ProviderModel): ModelRequest {
   if (!parameters) return request;
   const { temperature, topP, maxTokens, seed, reasoning } = parameters;
   const defaults = {
@@ -125,7 +125,7 @@ export function withParameters(request: ModelRequest, { spec: { parameters } }: 
   };
 }
 
-function defined(reasoning: NonNullable<Model['spec']['parameters']>['reasoning']): ReasoningSettings {
+function defined(reasoning: NonNullable<ProviderModel['spec']['parameters']>['reasoning']): ReasoningSettings {
   const { effort, budgetTokens } = reasoning ?? {};
   return { ...(effort === undefined ? {} : { effort }), ...(budgetTokens === undefined ? {} : { budgetTokens }) };
 }

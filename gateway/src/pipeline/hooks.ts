@@ -2,7 +2,7 @@
 //
 // The order of a call: Journal.begin → Router.plan → for each attempt: Limiter.acquire → Budgets.reserve → the provider →
 // Reservation.settle → Lease.release → … → JournalEntry.commit. Telemetry watches all of it.
-import type { Model } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import type { UsageRecord } from '@kadre/store';
 import type { Answer, ModelEvent, Usage } from '../conversation/answer.ts';
 import type { EmbeddingAnswer, EmbeddingRequest } from '../conversation/embedding.ts';
@@ -35,7 +35,7 @@ export interface Journal {
 // --- Router ----------------------------------------------------------------------------------------------------------
 
 export interface Candidate {
-  model: Model;
+  model: ProviderModel;
   /** Why it was chosen, or comes at this place; for the decision record. */
   reason: string;
 }

@@ -1,6 +1,6 @@
 // The order of things, with parts that only take notes and a provider that does as it is told.
 import { describe, expect, test } from '@jest/globals';
-import type { Model } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import type { UsageRecord } from '@kadre/store';
 import { eventsOf, noUsage, type Answer, type ModelEvent } from '../conversation/answer.ts';
 import type { ModelRequest } from '../conversation/request.ts';
@@ -78,7 +78,7 @@ function setUp({ steps, models = ['m'], plan, request, journal, hooks, formatMod
   const price = { inputPerMillion: '1', outputPerMillion: '2' };
   const candidates = models.map((name) => ({
     reason: 'test',
-    model: { metadata: { name, namespace: 'n' }, spec: { provider: 'simulated', price } } as unknown as Model,
+    model: { metadata: { name, namespace: 'n' }, spec: { provider: 'simulated', price } } as unknown as ProviderModel,
   }));
   const all: Hooks = {
     journal: { begin: () => journal?.((answered) => void committed.push(answered)) ?? { type: 'off' } },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { ModelSpec } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import fc from 'fast-check';
 import type { Usage } from '../conversation/answer.ts';
 import { costNanoUsd, createPriceBook } from './price.ts';
@@ -16,7 +16,7 @@ const { priceOf } = createPriceBook(undefined, { info: () => undefined, error: (
 const at = Date.parse('2026-11-21T12:00:00Z');
 
 describe('the price of a Model', () => {
-  const cases: [string, ModelSpec, string | undefined][] = [
+  const cases: [string, ProviderModel['spec'], string | undefined][] = [
     [
       'is its own, if it has one',
       { provider: 'openai', model: 'gpt-5', price: { inputPerMillion: '7', outputPerMillion: '8' } },
@@ -47,14 +47,14 @@ describe('the price of a Model', () => {
   });
 
   test('changes on the day on which the provider changes it', () => {
-    const spec: ModelSpec = { provider: 'google', model: 'gemini-3.6-flash' };
+    const spec: ProviderModel['spec'] = { provider: 'google', model: 'gemini-3.6-flash' };
     expect(priceOf(spec, Date.parse('2026-12-31T23:59:59Z'))?.input).toBe('0.75');
     expect(priceOf(spec, Date.parse('2027-01-01T00:00:00Z'))?.input).toBe('1.5');
   });
 });
 
 describe('a list of prices that overrides the bundled one', () => {
-  const spec: ModelSpec = { provider: 'anthropic', model: 'claude-haiku-4-5' };
+  const spec: ProviderModel['spec'] = { provider: 'anthropic', model: 'claude-haiku-4-5' };
   const listOf = (input: string): string =>
     JSON.stringify({
       anthropic: { 'claude-haiku-4-5': [{ input, output: '2' }] },
@@ -68,7 +68,7 @@ describe('a list of prices that overrides the bundled one', () => {
       { current: () => state.text },
       { info: () => undefined, error: (message: unknown) => void errors.push(String(message)) },
     );
-    return { state, errors, inputOf: (one: ModelSpec = spec) => prices.priceOf(one, at)?.input };
+    return { state, errors, inputOf: (one: ProviderModel['spec'] = spec) => prices.priceOf(one, at)?.input };
   }
 
   test('is followed live, and its removal too', () => {

@@ -1,5 +1,5 @@
 // What a call costs, in whole nano-USD. All arithmetic is on integers: prices are decimals, and so are people's bills.
-import type { ModelSpec } from '@kadre/crds';
+import type { ModelSpec, ProviderModel } from '@kadre/crds';
 import type { Logger } from 'pino';
 import type { Usage } from '../conversation/answer.ts';
 import type { PriceSource } from '../options.ts';
@@ -13,7 +13,7 @@ export interface PriceBook {
    * The price of a Model at a point in time (milliseconds since 1970): its own, else that of the operator's list, else
    * the bundled one of the provider's model. `undefined` if none is known.
    */
-  priceOf: (spec: ModelSpec, now: number) => Price | undefined;
+  priceOf: (spec: ProviderModel['spec'], now: number) => Price | undefined;
 }
 
 /** Follows the source live: a list is read when it is another one. A faulty one is logged, and the last good one holds. */
@@ -67,7 +67,7 @@ function ratesOf(rates: Omit<NonNullable<ModelSpec['price']>, 'tiers'>): Rates {
   };
 }
 
-function listed(list: PriceList, { provider }: ModelSpec, model: string, now: number): Price | undefined {
+function listed(list: PriceList, { provider }: ProviderModel['spec'], model: string, now: number): Price | undefined {
   const models: ModelPrices = list[provider] ?? {};
   const rows = namesOf(model)
     .map((name) => (Object.hasOwn(models, name) ? models[name] : undefined))

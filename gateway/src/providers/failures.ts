@@ -1,5 +1,5 @@
 // From what went wrong with a provider to a typed failure, and from there to what the caller is told.
-import type { Model } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import { GatewayError, invalidRequest, misconfigured, unavailable } from '../errors.ts';
 import type { Usage } from '../conversation/answer.ts';
 import type { Clock } from '../options.ts';
@@ -107,7 +107,7 @@ export function retryAfterMs(value: string, clock: Clock): number {
 const MAX_MESSAGE = 1000;
 
 /** What the caller is told. `apiKey` is taken out of the provider's words, should it repeat it. */
-export function toGatewayError(error: unknown, model: Model, apiKey: string | undefined): GatewayError {
+export function toGatewayError(error: unknown, model: ProviderModel, apiKey: string | undefined): GatewayError {
   if (error instanceof GatewayError) return error;
   const name = model.metadata.name;
   if (!(error instanceof ProviderError)) {

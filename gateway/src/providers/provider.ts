@@ -1,11 +1,11 @@
 // The one shape in which the gateway talks to every provider.
-import type { Model } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import type { Answer, ModelEvent, Usage } from '../conversation/answer.ts';
 import type { EmbeddingAnswer, EmbeddingRequest } from '../conversation/embedding.ts';
 import type { ModelRequest } from '../conversation/request.ts';
 
 interface CallTo<Request> {
-  model: Model;
+  model: ProviderModel;
   request: Request;
   apiKey: string | undefined;
   signal: AbortSignal;
@@ -21,8 +21,8 @@ export type FormatMode = 'native' | 'instruction';
 
 export interface Provider {
   /** Throws a 400 that names what this provider cannot do, before anything is sent. */
-  check(request: ModelRequest, model: Model): void;
-  formatMode(request: ModelRequest, model: Model): FormatMode;
+  check(request: ModelRequest, model: ProviderModel): void;
+  formatMode(request: ModelRequest, model: ProviderModel): FormatMode;
   /** All throw {@link ProviderError}, a {@link GatewayError} or the signal's reason. */
   generate(call: ModelCall): Promise<Answer>;
   stream(call: ModelCall): AsyncGenerator<ModelEvent, void>;

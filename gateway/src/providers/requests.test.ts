@@ -1,6 +1,6 @@
 // What is sent to each provider, from one conversation.
 import { describe, expect, test } from '@jest/globals';
-import type { Model, ModelSpec } from '@kadre/crds';
+import type { ModelSpec, ProviderModel } from '@kadre/crds';
 import type { Message, ModelRequest } from '../conversation/request.ts';
 import { messagesBody } from './anthropic/request.ts';
 import { createCatalog } from './catalog.ts';
@@ -328,7 +328,7 @@ describe('what a provider cannot do', () => {
   const catalog = createCatalog(systemClock, defaultLimits);
   const check = (spec: Partial<ModelSpec>, asked: Partial<ModelRequest>): void => {
     const provider = spec.provider ?? 'openai';
-    const model = { metadata: { name: 'm' }, spec: { model: 'x', ...spec, provider } } as Model;
+    const model = { metadata: { name: 'm' }, spec: { model: 'x', ...spec, provider } } as ProviderModel;
     catalog.provider(provider).check({ model: 'm', messages: [], sampling: {}, ...asked }, model);
   };
   const fields = (dialect: 'chat-completions' | 'messages', own: object): Partial<ModelRequest> => ({

@@ -1,6 +1,6 @@
 // Streams as providers and their imitators send them, each torn apart at any byte.
 import { describe, expect, test } from '@jest/globals';
-import type { Model, ModelSpec } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import fc from 'fast-check';
 import { Readable } from 'node:stream';
 import { AnswerBuilder, type Answer, type ModelEvent } from '../conversation/answer.ts';
@@ -30,21 +30,21 @@ function answering(chunks: readonly Uint8Array[], contentType = 'text/event-stre
   };
 }
 
-function callOf(provider: Name, spec: Partial<ModelSpec> = {}): ModelCall {
+function callOf(provider: Name, spec: Partial<ProviderModel['spec']> = {}): ModelCall {
   const request: ModelRequest = {
     model: 'm',
     messages: [{ role: 'user', parts: [{ type: 'text', text: 'hello' }] }],
     sampling: {},
   };
   const model = { metadata: { name: 'm' }, spec: { provider, model: 'x', baseUrl: 'http://models/v1', ...spec } };
-  return { model: model as Model, request, apiKey: 'k', signal: new AbortController().signal, headers: {} };
+  return { model: model as ProviderModel, request, apiKey: 'k', signal: new AbortController().signal, headers: {} };
 }
 
 async function read(
   provider: Name,
   text: string,
   cuts: readonly number[] = [],
-  spec: Partial<ModelSpec> = {},
+  spec: Partial<ProviderModel['spec']> = {},
 ): Promise<ModelEvent[]> {
   const bytes = Buffer.from(text);
   const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
@@ -78,7 +78,7 @@ describe('a stream that was recorded', () => {
 });
 
 describe('a stream that goes wrong', () => {
-  const cases: [string, Name, string, object, Partial<ModelSpec>?][] = [
+  const cases: [string, Name, string, object, Partial<ProviderModel['spec']>?][] = [
     [
       'OpenAI: an error in the middle',
       'openai',

@@ -176,8 +176,8 @@ describe('kubectl get', () => {
       'Model',
       { provider: 'openaiCompatible', model: 'llama', baseUrl: 'http://vllm' },
       { conditions: ready('True', 'Ready') },
-      ['PROVIDER', 'MODEL', 'READY', 'REASON', 'AGE'],
-      ['openaiCompatible', 'llama', 'True', 'Ready'],
+      ['PROVIDER', 'ROUTE', 'MODEL', 'READY', 'REASON', 'AGE'],
+      ['openaiCompatible', '', 'llama', 'True', 'Ready'],
     ],
     [
       'Workflow',

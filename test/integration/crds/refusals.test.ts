@@ -4,6 +4,7 @@ import { KindCluster } from './cluster.ts';
 import { agentRefusals } from './refused-agents.ts';
 import { budgetRefusals } from './refused-budgets.ts';
 import { approvalRefusals, gpuPoolRefusals, modelRefusals, runRefusals } from './refused-manifests.ts';
+import { routeRefusals } from './refused-routes.ts';
 import { triggerRefusals } from './refused-triggers.ts';
 import { workflowRefusals } from './refused-workflows.ts';
 
@@ -11,6 +12,7 @@ const COLD_MACHINE = 20 * 60_000;
 const refusals = [
   ...agentRefusals,
   ...modelRefusals,
+  ...routeRefusals,
   ...workflowRefusals,
   ...runRefusals,
   ...approvalRefusals,

@@ -16,6 +16,8 @@ const usual: Partial<Record<Provider, readonly string[]>> = {
   google: ['GEMINI_API_KEY', 'GOOGLE_API_KEY'],
 };
 
+const usualVariables = ({ provider }: Model['spec']): readonly string[] => (provider && usual[provider]) ?? [];
+
 /**
  * The key of a model, or undefined. The usual variables go to the providers themselves alone: with a `baseUrl` a manifest
  * could send them anywhere.
@@ -30,17 +32,16 @@ export function keyOf(
   const own = env[secretVariable(ref.name, ref.key)] ?? secrets(ref.name)?.[ref.key];
   if (filled(own)) return own;
   if (spec.baseUrl !== undefined) return undefined;
-  return usual[spec.provider]?.map((name) => env[name]).find(filled);
+  return usualVariables(spec)
+    .map((name) => env[name])
+    .find(filled);
 }
 
 /** What to do about a model without its key. */
 export function missingKey({ metadata, spec }: Model): string {
   const ref = spec.auth?.secretRef;
   if (!ref) return `Model ${metadata.name} has no auth.secretRef`;
-  const variables = [
-    secretVariable(ref.name, ref.key),
-    ...(spec.baseUrl === undefined ? (usual[spec.provider] ?? []) : []),
-  ];
+  const variables = [secretVariable(ref.name, ref.key), ...(spec.baseUrl === undefined ? usualVariables(spec) : [])];
   return (
     `Model ${metadata.name} needs the key ${ref.key} of Secret ${ref.name}: set ${variables.join(' or ')}, ` +
     `or add -f with a manifest of that Secret`

@@ -17,7 +17,7 @@ const openAis: Shape = {
     id: metadata.name,
     object: 'model',
     created: Math.floor(Date.parse(metadata.creationTimestamp) / 1000),
-    owned_by: spec.provider,
+    owned_by: spec.provider ?? 'kadre',
   }),
 };
 
@@ -42,7 +42,7 @@ const googles: Shape = {
   one: ({ metadata, spec }) => ({
     name: `models/${metadata.name}`,
     displayName: metadata.name,
-    description: `A Model of provider ${spec.provider}.`,
+    description: spec.provider === undefined ? 'A route over Models.' : `A Model of provider ${spec.provider}.`,
     supportedGenerationMethods: ['generateContent', 'streamGenerateContent'],
   }),
 };

@@ -1,6 +1,6 @@
 // OpenAI, and whatever speaks its protocol. Requests that came in that protocol keep the fields that the gateway does not
 // know, so that those of one server alone (guided decoding of vLLM, say) reach it.
-import type { Model } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import { eventsOf, type Answer, type ModelEvent } from '../../conversation/answer.ts';
 import type { Dialect, ModelRequest } from '../../conversation/request.ts';
 import { refuseForeign, refuseSettings } from '../foreign.ts';
@@ -85,7 +85,7 @@ const chatOnly = ['topK', 'seed', 'stop', 'frequencyPenalty', 'presencePenalty']
  * As the Model says, else as the caller speaks. Callers of other dialects are served by Responses, whose thoughts survive
  * calls of tools, unless they ask for something that only the older protocol has.
  */
-function apiOf(request: ModelRequest, { spec: { api, provider } }: Model): Api {
+function apiOf(request: ModelRequest, { spec: { api, provider } }: ProviderModel): Api {
   if (api !== undefined) return api === 'responses' ? 'responses' : 'chat-completions';
   if (provider !== 'openai') return 'chat-completions';
   const dialect: Dialect = request.native?.dialect ?? 'chat-completions';

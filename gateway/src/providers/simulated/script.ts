@@ -1,12 +1,12 @@
 // Which entry of a script answers.
-import type { Model } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import type { ModelRequest } from '../../conversation/request.ts';
 import { lastPrompt, textOf } from '../../conversation/text.ts';
 import { misconfigured } from '../../errors.ts';
 import { ProviderError } from '../provider.ts';
 import { matchesScript } from './pattern.ts';
 
-export type Entry = NonNullable<NonNullable<Model['spec']['simulated']>['script']>[number];
+export type Entry = NonNullable<NonNullable<ProviderModel['spec']['simulated']>['script']>[number];
 
 /** What an entry looks at. */
 export interface Situation {
@@ -28,7 +28,7 @@ export function situationOf(request: ModelRequest): Situation {
  * The first entry that matches and still has something to say; `undefined`: echo. Throws the error of an entry that
  * fails, and counts it in `failed`.
  */
-export function entryFor(model: Model, situation: Situation, failed: number[]): Entry | undefined {
+export function entryFor(model: ProviderModel, situation: Situation, failed: number[]): Entry | undefined {
   for (const [index, entry] of (model.spec.simulated?.script ?? []).entries()) {
     if (!isFor(entry, situation, model, index)) continue;
     if (!entry.error) return entry;
@@ -40,14 +40,14 @@ export function entryFor(model: Model, situation: Situation, failed: number[]): 
   return undefined;
 }
 
-function isFor(entry: Entry, { prompt, toolResult }: Situation, model: Model, index: number): boolean {
+function isFor(entry: Entry, { prompt, toolResult }: Situation, model: ProviderModel, index: number): boolean {
   const { match, matchToolResult, toolCalls } = entry;
   if (match !== undefined && !matches(match, prompt, model, `script[${index}].match`)) return false;
   if (matchToolResult === undefined) return toolCalls === undefined || toolResult === undefined;
   return toolResult !== undefined && matches(matchToolResult, toolResult, model, `script[${index}].matchToolResult`);
 }
 
-function matches(expression: string, text: string, model: Model, where: string): boolean {
+function matches(expression: string, text: string, model: ProviderModel, where: string): boolean {
   const result = matchesScript(expression, text);
   if (typeof result !== 'string') return result;
   const message = `Model ${model.metadata.name}: ${where} is not a valid expression: ${result}.`;

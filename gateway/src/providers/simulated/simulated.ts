@@ -1,6 +1,6 @@
 // A model that is part of the product: it answers from a script, so that a Workflow can be tried and tested without a
 // key and without a bill.
-import type { Model } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import { BoundedMap } from '../../bounded-map.ts';
 import { AnswerBuilder, noUsage, type FinishReason, type ModelEvent, type Usage } from '../../conversation/answer.ts';
 import type { ModelRequest } from '../../conversation/request.ts';
@@ -30,7 +30,7 @@ const TICK_MS = 10;
 export function createSimulated(clock: Clock, limits: Pick<Limits, 'answerBytes'>): Provider {
   const failures = new BoundedMap<string, Failures>(MODELS);
 
-  const failuresOf = ({ metadata }: Model): number[] => {
+  const failuresOf = ({ metadata }: ProviderModel): number[] => {
     const known = failures.get(metadata.uid);
     if (known?.generation === metadata.generation) return known.counts;
     const counts: number[] = [];

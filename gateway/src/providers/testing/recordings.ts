@@ -1,5 +1,5 @@
 // What providers and their imitators sent, and what it comes to.
-import type { ModelSpec } from '@kadre/crds';
+import type { ProviderModel } from '@kadre/crds';
 import type { Answer } from '../../conversation/answer.ts';
 
 export const sse = (...events: object[]): string =>
@@ -21,12 +21,12 @@ const piece = (parts: object[], more: object = {}): object => ({
 export const base = { id: 'c1', model: 'x-1' };
 export const nothingCached = { cachedInputTokens: 0, cacheWriteTokens: 0 };
 
-export type ProviderName = Exclude<ModelSpec['provider'], 'simulated'>;
+export type ProviderName = Exclude<ProviderModel['spec']['provider'], 'simulated'>;
 
 export interface Recorded {
   name: string;
   provider: ProviderName;
-  spec?: Partial<ModelSpec>;
+  spec?: Partial<ProviderModel['spec']>;
   text: string;
   answer: Answer;
 }
