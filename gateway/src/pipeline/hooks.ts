@@ -38,6 +38,8 @@ export interface Candidate {
   model: ProviderModel;
   /** Why it was chosen, or comes at this place; for the decision record. */
   reason: string;
+  /** Milliseconds that it may wait for its turn: few where another Model may answer. Absent: as its `limits.maxWait` says. */
+  patienceMs?: number;
 }
 
 export interface Plan {
@@ -121,9 +123,14 @@ export interface Lease {
   release(outcome: Outcome): void;
 }
 
+/** `yes`: a call goes at once. `busy`: it would wait for its turn. `open`: it would be refused, because the Model fails. */
+export type Availability = 'yes' | 'busy' | 'open';
+
 export interface Limiter {
   /** Waits for its turn, at most until the call's signal aborts. Throws a GatewayError (429, 503) instead of waiting too long. */
   acquire(attempt: Attempt): Lease | Promise<Lease>;
+  /** Cheap, and changes nothing. A hint: others may be faster. Absent: always `yes`. */
+  available?(model: ProviderModel): Availability;
 }
 
 export interface Reservation {
