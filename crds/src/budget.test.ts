@@ -15,8 +15,8 @@ test('a budget of places is a queue to the Runs in its scope, unless it only war
     budget('soft', { action: 'warn' }),
     budget('money', { limits: { costUsd: '5' } }),
   ];
-  const all = { queue: 'team/budget/all', limit: 2 };
-  expect(runQueuesOf(budgets, 'team', 'report')).toEqual([all, { queue: 'team/budget/reports', limit: 1 }]);
+  const all = { queue: 'budget:team/all', limit: 2 };
+  expect(runQueuesOf(budgets, 'team', 'report')).toEqual([all, { queue: 'budget:team/reports', limit: 1 }]);
   expect(runQueuesOf(budgets, 'team', 'article')).toEqual([all]);
 });
 

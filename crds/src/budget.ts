@@ -119,6 +119,13 @@ export function isInScope({ scope: wanted = {} }: Pick<BudgetSpec, 'scope'>, sub
 /** Where the store counts what the calls of a budget use. By name: who deletes a budget and makes it again spends no more. */
 export const budgetAccount = (namespace: string, name: string): string => `namespace/${namespace}/budget/${name}`;
 
+/** Begins the names of these queues: those of workflows begin with their namespace. */
+const BUDGET_QUEUE = 'budget:';
+
+/** The Budget, as `<namespace>/<name>`, whose queue it is; undefined: it is that of a workflow. */
+export const budgetOfQueue = (queue: string): string | undefined =>
+  queue.startsWith(BUDGET_QUEUE) ? queue.slice(BUDGET_QUEUE.length) : undefined;
+
 /** The queue that a run must pass, and how many may be at work in it. */
 export interface RunQueue {
   /** Names the queue in the store. */
@@ -127,15 +134,16 @@ export interface RunQueue {
 }
 
 /**
- * The queues that budgets with `concurrentRuns` are to a new run. A budget that only warns holds nobody up.
+ * The queues that budgets with `concurrentRuns` are to a new run, by name. A budget that only warns holds nobody up.
  *
  * @param budgets those of the namespace
  * @param subject name of the Workflow that runs, or of the Agent that is asked
  */
 export function runQueuesOf(budgets: readonly Budget[], namespace: string, subject: string): RunQueue[] {
-  return budgets.flatMap(({ metadata, spec }): RunQueue[] => {
+  const queues = budgets.flatMap(({ metadata, spec }): RunQueue[] => {
     const limit = spec.limits.concurrentRuns;
     if (limit === undefined || spec.action === 'warn' || !isInScope(spec, { workflow: subject })) return [];
-    return [{ queue: `${namespace}/budget/${metadata.name}`, limit }];
+    return [{ queue: `${BUDGET_QUEUE}${namespace}/${metadata.name}`, limit }];
   });
+  return queues.sort((left, right) => (left.queue < right.queue ? -1 : 1));
 }

@@ -137,7 +137,8 @@ export const runStatus = z.object({
     .array(
       z
         .object({
-          step: z.string().max(512).describe('The step that waits.'),
+          step: z.string().max(512).optional().describe('The step that waits. Absent: the run itself.'),
+          queue: z.string().max(1024).optional().describe('The queue in which the run waits for its place, to begin.'),
           approval: z.string().max(253).optional().describe('The Approval that somebody must decide.'),
           event: z.string().max(253).optional().describe('The event that must come.'),
           until: z.string().max(64).optional().describe('When the wait ends by itself, RFC 3339.'),
@@ -146,7 +147,7 @@ export const runStatus = z.object({
     )
     .max(16)
     .optional()
-    .describe('What the run waits for: people, events or a time.'),
+    .describe('What the run waits for: people, events, a time or a place in a queue.'),
   conditions,
 });
 

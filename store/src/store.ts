@@ -9,6 +9,7 @@ import type {
   StepOutcome,
   StepPayload,
 } from '@kadre/crds';
+import type { Decisions } from './decisions.ts';
 import type { Journal } from './journal.ts';
 import type { Ledger, UsageRecord, UsageTotal } from './ledger.ts';
 
@@ -120,7 +121,7 @@ export interface CachedOutput {
   expiresAt: number;
 }
 
-/** How many runs of a queue may be at work at once is each newcomer's own limit. */
+/** How many runs of a queue may be at work at once is the own limit of each that waits. */
 export interface QueueEntry {
   run: string;
   /** Names the queue, such as `<namespace>/<workflow>/<key>`. */
@@ -204,7 +205,7 @@ export type Topic =
   | 'queues'
   | 'projections';
 
-export interface Store extends Ledger, Journal {
+export interface Store extends Ledger, Journal, Decisions {
   // operator → engine
   /** Idempotent by uid. Resolves once it is safe on disk; `false` if the run was known already. */
   submitRun(submission: RunSubmission): Promise<boolean>;
@@ -252,9 +253,10 @@ export interface Store extends Ledger, Journal {
   /** What was recorded under the key, unless it has expired by `now`. */
   cachedOutput(key: string, now: number): Promise<CachedOutput | undefined>;
   /**
-   * Takes a place in a queue, or looks how far the run has come. Idempotent: the first entry counts, and whoever was
-   * admitted stays so. Strictly in order: nobody overtakes the first who waits. A run leaves its queues when its log is
-   * closed; the topic `queues` tells. Throws {@link StaleWriteError} for a run that is over.
+   * Takes a place in a queue, or looks how far the run has come. Idempotent: the first entry counts, whoever was
+   * admitted stays so, and only the limit of a run that waits may change. Strictly in order: nobody overtakes the first
+   * who waits. A run leaves its queues when its log is closed; the topic `queues` tells. Throws
+   * {@link StaleWriteError} for a run that is over.
    */
   enterQueue(entry: QueueEntry): Promise<QueuePlace>;
 
@@ -283,11 +285,14 @@ export interface Store extends Ledger, Journal {
   /** Runs whose logs were closed before that time, oldest first; not those with Jobs that are still to be deleted. */
   closedRuns(before: number, limit: number): Promise<ClosedRun[]>;
   /**
-   * Forgets a closed run: its events, projection, jobs, approvals, journal and accounts. What it used stays, and so does
-   * its UID: submitted again, it does not begin anew. Idempotent. Throws {@link RunNotOverError} for a run that is at work.
+   * Forgets a closed run: its events, projection, jobs, approvals, journal, decisions and accounts. What it used stays,
+   * and so does its UID: submitted again, it does not begin anew. Idempotent. Throws {@link RunNotOverError} for a run that is at work.
    */
   deleteRun(uid: string): Promise<void>;
-  /** Forgets what is older, or ended earlier, than that time: published events, cached outputs, reservations, periods. */
+  /**
+   * Forgets what is older, or ended earlier, than that time: published events, cached outputs, reservations, periods,
+   * decisions outside of runs.
+   */
   prune(before: number): Promise<void>;
 
   // gateway

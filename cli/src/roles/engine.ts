@@ -8,7 +8,8 @@ export const startEngine: StartRole = async (context) => {
   await sources.start();
   const stopping = new AbortController();
   const { logger } = context;
-  const engine = await start({ store, agents: sources.agents, logger, signal: stopping.signal });
+  const { agents, budgets } = sources;
+  const engine = await start({ store, agents, budgets, logger, signal: stopping.signal });
   return {
     stop: async () => {
       stopping.abort();

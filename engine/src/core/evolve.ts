@@ -40,6 +40,7 @@ function apply(state: RunState, event: EngineEvent): void {
   switch (event.type) {
     case 'RunQueued':
       state.phase = 'Queued';
+      state.queue = event.data.queue;
       return;
     case 'RunStarted':
       state.phase = 'Running';

@@ -50,7 +50,8 @@ function phaseOf({ phase, suspended, active, ready, ended, live }: RunState): Ru
   return 'Waiting';
 }
 
-function waits({ active }: RunState): NonNullable<ProjectedStatus['waitingFor']> {
+function waits({ active, phase, queue }: RunState): NonNullable<ProjectedStatus['waitingFor']> {
+  if (phase === 'Queued' && queue !== undefined) return [{ queue }];
   const found: NonNullable<ProjectedStatus['waitingFor']> = [];
   let looked = 0;
   for (const { id, route } of active.values()) {

@@ -49,6 +49,8 @@ export interface RunState extends RunSetup {
   readonly plans: ReadonlyMap<string, Plan>;
   readonly limits: Limits;
   phase: RunPhase;
+  /** Where the run waits, or last waited, to begin. */
+  queue?: string;
   /** When the first thing was recorded; a run may have to queue before it starts. */
   bornAt?: number;
   startedAt?: number;

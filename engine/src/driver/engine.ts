@@ -1,4 +1,5 @@
 // Carries out the runs in the store.
+import { runQueuesOf } from '@kadre/crds';
 import { mintStepToken, type Store, type Topic } from '@kadre/store';
 import { Agent } from 'undici';
 import { A2AConnection } from './a2a/connection.ts';
@@ -19,7 +20,7 @@ export interface Engine {
  * it: each has its seat, its runs, and takes over those of engines that died. Rejects if the store cannot be read.
  */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
-  const { store, agents, logger, signal, clock = systemClock } = options;
+  const { store, agents, budgets, logger, signal, clock = systemClock } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const secret = await store.secret('step-token');
   const dispatcher = new Agent({ connect: { timeout: limits.agentResponse } });
@@ -33,6 +34,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     signal,
     admission,
     queues: new Queues(),
+    budgetQueues: (namespace, subject) => runQueuesOf(budgets?.list(namespace) ?? [], namespace, subject),
     connection: new A2AConnection({ dispatcher, ...limits }),
     mint: ({ run, step, attempt }, agent, timeout = 0, job) => {
       const claims = {

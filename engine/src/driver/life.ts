@@ -7,15 +7,14 @@ import { cacheKeyOf, decide, type Surroundings } from '../core/decide.ts';
 import type { EngineEvent, EventOf } from '../core/events.ts';
 import { evolve, outputInside } from '../core/evolve.ts';
 import type { Json } from '../core/expression/values.ts';
-import { TemplateError } from '../core/expression/template.ts';
 import { placeOf } from '../core/ids.ts';
 import { project } from '../core/project.ts';
 import { noUsage, settle } from '../core/settle.ts';
-import { valuesAt } from '../core/sight.ts';
 import { isOver, type Attempt, type RunState, type Unit } from '../core/state.ts';
 import { workOf } from '../core/work.ts';
 import type { Accepted } from './a2a/follow.ts';
 import { Attempts, type Listener, type Report } from './attempts.ts';
+import { Entrance } from './entrance.ts';
 import { attemptKey, jobName, jobRequest } from './jobs.ts';
 import { calledInputProblem, type Loaded } from './load.ts';
 import { Waits } from './waits.ts';
@@ -48,9 +47,9 @@ export class Life {
   readonly #world: World;
   readonly #runner: Listener;
   readonly #epoch: number;
-  readonly #submission: RunSubmission;
   readonly #attempts: Attempts;
   readonly #waits: Waits;
+  readonly #entrance: Entrance;
   readonly #surroundings: Surroundings;
   /** What was looked up in the cache. */
   readonly #cached = new Map<string, CachedOutput | null>();
@@ -67,10 +66,10 @@ export class Life {
     this.#world = world;
     this.#runner = runner;
     this.#epoch = epoch;
-    this.#submission = submission;
     this.#seq = seq;
     this.#attempts = new Attempts(world, runner, state.run);
     this.#waits = new Waits(world, state);
+    this.#entrance = new Entrance(world, runner, state, submission);
     this.#surroundings = {
       admit: (unit, attempt) => this.#attempts.admit(unit, attempt),
       inputProblem: calledInputProblem,
@@ -188,48 +187,16 @@ export class Life {
     this.#record({ at: this.#world.clock.now(), type: 'StepDelegated', data: { step: id, attempt, delegation } });
   }
 
-  /** Whether the run has its place among those that share one, if its workflow wants that. */
+  /** Whether the run has its places among those that share them, if its workflow or a budget wants that. */
   async #mayBegin(): Promise<boolean> {
-    const { startedAt, plan, cancelled, rejection, suspended, phase } = this.state;
-    const { concurrency } = plan;
-    if (startedAt !== undefined || !concurrency || cancelled || rejection || suspended) return true;
-    const queue = this.#queueName(concurrency.key);
-    if (queue === undefined) return true;
-    const { store, clock } = this.#world;
-    const { uid, name } = this.state.run;
-    const entry = { run: uid, queue, limit: concurrency.limit, priority: this.#submission.priority ?? 0 };
-    const { admitted, ahead } = await store.enterQueue({ ...entry, orLeave: concurrency.onConflict === 'reject' });
-    if (admitted) {
-      this.#world.queues.leave(this.#runner);
-      return true;
-    }
-    if (concurrency.onConflict === 'reject') {
-      const message = 'another run has the place: see concurrency in the workflow';
-      this.#record({
-        at: clock.now(),
-        type: 'RunFailed',
-        data: { failure: { reason: 'ConcurrencyConflict', message } },
-      });
-      return false;
-    }
-    if (concurrency.onConflict === 'cancel') {
-      for (const other of ahead) await store.cancelRun(other, `The run ${name} takes its place.`);
-    }
-    this.#world.queues.join(queue, this.#runner, entry.priority);
-    if (phase === 'Pending') this.#record({ at: clock.now(), type: 'RunQueued', data: { queue } });
+    const { startedAt, cancelled, rejection, suspended, queue } = this.state;
+    if (startedAt !== undefined || cancelled || rejection || suspended) return true;
+    const passage = await this.#entrance.pass();
+    if (passage === 'open') return true;
+    const at = this.#world.clock.now();
+    if ('refused' in passage) this.#record({ at, type: 'RunFailed', data: { failure: passage.refused } });
+    else if (passage.waitsIn !== queue) this.#record({ at, type: 'RunQueued', data: { queue: passage.waitsIn } });
     return false;
-  }
-
-  #queueName(key: { evaluate: (values: ReturnType<typeof valuesAt>) => string }): string | undefined {
-    const { run, plan, frame } = this.state;
-    try {
-      return `${run.namespace}/${plan.name}/${key.evaluate(valuesAt(this.state, { scope: frame.main }))}`;
-    } catch (error) {
-      if (!(error instanceof TemplateError)) throw error;
-      const failure = { reason: 'InvalidExpression', message: error.message } as const;
-      this.#record({ at: this.#world.clock.now(), type: 'RunFailed', data: { failure } });
-      return undefined;
-    }
   }
 
   #record(event: EngineEvent): void {

@@ -1,3 +1,4 @@
+import type { Budget } from '@kadre/crds';
 import type { Store } from '@kadre/store';
 import type { Logger } from 'pino';
 import type { AgentDirectory } from './agents.ts';
@@ -6,6 +7,8 @@ import type { Clock } from './clock.ts';
 export interface EngineOptions {
   store: Store;
   agents: AgentDirectory;
+  /** The Budgets of a namespace, from a cache that is complete. Absent: there are none. */
+  budgets?: { list(namespace: string): Budget[] };
   logger: Logger;
   /** Aborts to stop the engine: tasks go on at their agents and are picked up again at the next start. */
   signal: AbortSignal;

@@ -1,4 +1,5 @@
 // What all runs of one engine share.
+import type { RunQueue } from '@kadre/crds';
 import type { Store } from '@kadre/store';
 import type { Logger } from 'pino';
 import type { A2AConnection } from './a2a/connection.ts';
@@ -19,6 +20,8 @@ export interface World {
   connection: A2AConnection;
   admission: Admission;
   queues: Queues;
+  /** The queues that budgets are to a run of the workflow or agent. */
+  budgetQueues: (namespace: string, subject: string) => RunQueue[];
   /** A step token, good until the step's timeout and some time more. */
   mint: (name: AttemptName, agent: string, timeout?: number, job?: string) => string;
 }

@@ -1,4 +1,5 @@
 // A store on disk, an engine on it and whatever agents a test wants; the operator's part is played on demand.
+import { API_VERSION, type Budget, type BudgetSpec } from '@kadre/crds';
 import { openSqliteStore, type JobRecord, type RunProjection, type RunSubmission, type Store } from '@kadre/store';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,6 +19,8 @@ export type Agents = Record<string, string>;
 
 export class Bench {
   readonly agents: Agents = {};
+  /** In the namespace of the runs. */
+  readonly budgets: Budget[] = [];
   readonly store: Store;
   readonly open: () => Store | Promise<Store>;
   readonly #tidy: () => Promise<void>;
@@ -57,6 +60,7 @@ export class Bench {
     const options = {
       store,
       agents: this.directory,
+      budgets: { list: () => this.budgets },
       logger: silent,
       signal: stop.signal,
       limits: { ...this.#limits, ...limits },
@@ -74,6 +78,15 @@ export class Bench {
   async submit(workflow: unknown, input: unknown = null, uid = 'u1', more: Partial<RunSubmission> = {}): Promise<void> {
     const head = { uid, namespace: 'team', name: `run-${uid}`, subject: 'test' };
     await this.store.submitRun({ ...head, workflow, input, ...more });
+  }
+
+  /** Makes a Budget, or changes it. */
+  budget(name: string, limits: BudgetSpec['limits'], scope: BudgetSpec['scope'] = {}): void {
+    const spec = { period: 'total', timeZone: 'UTC', action: 'block', warnAt: 80, limits, scope } as const;
+    const metadata = { name, namespace: 'team', uid: name, resourceVersion: '1', generation: 1, creationTimestamp: '' };
+    const known = this.budgets.find(({ metadata: { name: other } }) => other === name);
+    if (known) known.spec = spec;
+    else this.budgets.push({ apiVersion: API_VERSION, kind: 'Budget', metadata, spec });
   }
 
   /** The projection once it satisfies the condition. */

@@ -220,6 +220,42 @@ function describeQueues(): void {
     release();
     expect((await bench.over('r2')).status.phase).toBe('Succeeded');
   });
+
+  test('of a budget: no more than it admits, until it is raised', async () => {
+    await slowly();
+    bench.budget('all', { concurrentRuns: 1 });
+    bench.budget('others', { concurrentRuns: 1 }, { workflows: ['other'] });
+    await bench.startEngine();
+    const workflow = { steps: [ask('work')] };
+    await bench.submit(workflow, null, 'r1');
+    await bench.projected(({ status }) => status.phase === 'Running', 'r1');
+    for (const uid of ['r2', 'r3', 'r4']) await bench.submit(workflow, null, uid);
+    const held = await bench.projected(({ status }) => status.phase === 'Queued', 'r3');
+    expect(held.status.waitingFor).toEqual([{ queue: 'budget:team/all' }]);
+    bench.budget('all', { concurrentRuns: 2 });
+    await bench.projected(({ status }) => status.phase === 'Running', 'r2');
+    await bench.stopEngine();
+    await bench.startEngine();
+    expect((await bench.store.projection('r3'))?.status.phase).toBe('Queued');
+    release();
+    for (const uid of ['r1', 'r2', 'r3', 'r4']) expect((await bench.over(uid)).status.phase).toBe('Succeeded');
+  });
+
+  test('of a workflow and of a budget, one after the other', async () => {
+    await slowly();
+    bench.budget('all', { concurrentRuns: 1 });
+    await bench.startEngine();
+    await bench.submit({ steps: [ask('work')] }, null, 'r1');
+    await bench.projected(({ status }) => status.phase === 'Running', 'r1');
+    for (const uid of ['r2', 'r3']) await bench.submit(held({ limit: 1 }), 'x', uid);
+    const queueOf = async (uid: string) => (await bench.store.projection(uid))?.status.waitingFor?.[0]?.queue;
+    await until(async () => {
+      const queues = await Promise.all(['r2', 'r3'].map(queueOf));
+      return queues.includes('budget:team/all') && queues.includes('team/test/x') ? true : undefined;
+    });
+    release();
+    for (const uid of ['r1', 'r2', 'r3']) expect((await bench.over(uid)).status.phase).toBe('Succeeded');
+  });
 }
 
 function describeOtherRuns(): void {

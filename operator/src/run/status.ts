@@ -1,5 +1,5 @@
 // What a Run's status says.
-import { annotations, type Run, type RunPhase, type RunStatus, type StepStatus } from '@kadre/crds';
+import { annotations, budgetOfQueue, type Run, type RunPhase, type RunStatus, type StepStatus } from '@kadre/crds';
 import { conditionsOf } from '../build/readiness.ts';
 import { podTrouble } from '../build/pod-trouble.ts';
 import type { Health } from '../kube/conditions.ts';
@@ -65,7 +65,7 @@ function healthOf(status: RunProjection['status'], failure: RunProjection['failu
     case 'Waiting':
       return progressing('Waiting', waitingMessage(status.waitingFor ?? []));
     case 'Queued':
-      return progressing('Queued', 'Other runs of the workflow have all the places: the run waits for one.');
+      return progressing('Queued', queuedMessage(status.waitingFor?.[0]?.queue ?? ''));
     case 'Paused':
       return progressing('Paused', 'The run is suspended: set spec.suspend to false to go on.');
     case 'Pending':
@@ -74,13 +74,20 @@ function healthOf(status: RunProjection['status'], failure: RunProjection['failu
   }
 }
 
+function queuedMessage(queue: string): string {
+  const budget = budgetOfQueue(queue);
+  return budget === undefined
+    ? 'Other runs of the workflow have all the places: the run waits for one.'
+    : `Budget ${budget} lets no more Runs be at work (concurrentRuns): the run waits for one to end.`;
+}
+
 const SHOWN_WAITS = 3;
 
 function waitingMessage(waits: NonNullable<RunStatus['waitingFor']>): string {
   if (waits.length === 0) return 'The run waits for a time, or for its next attempt at a step.';
   const shown = waits.slice(0, SHOWN_WAITS).map(({ step, approval, event, until }) => {
     const what = approval !== undefined ? `Approval ${approval}` : event !== undefined ? `event ${event}` : 'a time';
-    return `step ${step} waits for ${what}${until === undefined ? '' : ` until ${until}`}`;
+    return `${step === undefined ? 'the run' : `step ${step}`} waits for ${what}${until === undefined ? '' : ` until ${until}`}`;
   });
   const more = waits.length > SHOWN_WAITS ? [`${waits.length - SHOWN_WAITS} more wait`] : [];
   const text = [...shown, ...more].join('; ');

@@ -144,6 +144,18 @@ export function describeQueues(it: () => StoreUnderTest): void {
     await fc.assert(play, { numRuns: 30 });
   });
 
+  test('who waits may be given another limit, which lets in all that now fit', async () => {
+    for (const uid of uids) await enter(uid);
+    const heard: string[] = [];
+    it().store.subscribe('queues', (queue) => heard.push(queue));
+    expect(await enter('c', { limit: 3 })).toEqual({ admitted: false, ahead: ['a', 'b'] });
+    expect(await enter('b', { limit: 3 })).toEqual({ admitted: true, ahead: ['a', 'c'] });
+    expect((await enter('c', { limit: 3 })).admitted).toBe(true);
+    expect((await enter('a', { limit: 1 })).admitted).toBe(true);
+    expect(await enter('d', { limit: 2 })).toEqual({ admitted: false, ahead: ['a', 'b', 'c'] });
+    expect(heard).toContain('q');
+  });
+
   test('of many who come at once, through two openings, no more are admitted than fit', async () => {
     const second = await it().second();
     const entries = uids.map((run, index) =>
@@ -174,10 +186,10 @@ class Paper {
 
   enter(entry: QueueEntry): QueuePlace {
     const { run, orLeave } = entry;
-    if (!this.#entries.some((known) => known.run === run)) {
-      this.#entries.push({ ...entry, admitted: false });
-      this.#admit();
-    }
+    const known = this.#entries.find((one) => one.run === run);
+    if (!known) this.#entries.push({ ...entry, admitted: false });
+    else if (!orLeave && !known.admitted) known.limit = entry.limit;
+    this.#admit();
     const order = [...this.#entries.filter(({ admitted }) => admitted), ...this.#waiting()];
     const own = order.findIndex((known) => known.run === run);
     const admitted = order[own]?.admitted === true;

@@ -18,8 +18,16 @@ export function log({ db, touch }: Access, appends: Appends) {
     append: (uid: string, expectedSeq: number, events: NewEvent[], effects: AppendEffects = {}) =>
       appends.append(uid, expectedSeq, events, effects),
     enterQueue: async ({ run, queue, limit, priority, orLeave = false }: QueueEntry) => {
-      const { rows } = await db.write<PlaceRow>('enterQueue', [queue, run, limit, priority, orLeave]);
-      const [row] = rows;
+      const enter = async (): Promise<PlaceRow | undefined> =>
+        (await db.write<PlaceRow>('enterQueue', [queue, run, limit, priority, orLeave])).rows[0];
+      let row = await enter();
+      if (row?.verdict === 'ok' && !row.admitted && !orLeave) {
+        const { rows } = await db.write<{ moved: boolean }>('limitEntry', [queue, run, limit]);
+        if (rows[0]?.moved) {
+          touch('queues', queue);
+          row = await enter();
+        }
+      }
       if (!row || row.verdict === 'unknown') throw new UnknownRunError(`run ${run} was never submitted`);
       if (row.verdict === 'closed') throw new StaleWriteError(`run ${run} is over and can't enter the queue ${queue}`);
       if (row.moved) touch('queues', queue);

@@ -5,7 +5,9 @@
 // Each write is one statement, and so one transaction and one round trip; what takes several steps is a function. Where it
 // matters who was first, the row keeps the number of the call that wrote it: a call whose answer was lost asks again, and
 // recognises its own work.
+import { decisions } from './schema/decisions.ts';
 import { first } from './schema/first.ts';
 import { ledgerAndJournal } from './schema/ledger-and-journal.ts';
+import { queueLimits } from './schema/queue-limits.ts';
 
-export const migrations = [first, ledgerAndJournal];
+export const migrations = [first, ledgerAndJournal, queueLimits, decisions];

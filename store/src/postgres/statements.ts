@@ -5,6 +5,10 @@ export type StatementName = keyof typeof statements;
 const RUN = 'uid, namespace, name, subject, workflow, workflows, input, limits, requested_by, priority, fork';
 const JOB = 'SELECT key, request, state, uid, outcome, abandoned FROM jobs';
 const ENTRY = 'SELECT run, step, attempt, number AS call, hash, kind, answer, at FROM journal WHERE run = $1';
+const DECISION =
+  'SELECT id, at, kind, namespace, agent, run, step, attempt, call, subject, chosen, reason, alternatives, version FROM decisions';
+const AMONG = `AND kind = coalesce($2, kind) AND subject = coalesce($3, subject) AND agent = coalesce($4, agent)
+    AND at >= coalesce($5, at) AND at < coalesce($6, at + 1) ORDER BY at DESC, id COLLATE "C" DESC LIMIT $7`;
 const APPROVAL = 'SELECT request, state, decision FROM approvals';
 
 export const statements = {
@@ -28,7 +32,7 @@ export const statements = {
     SELECT uid, namespace, name, subject, closed_at AS "closedAt" FROM runs JOIN submissions USING (uid)
     WHERE closed AND closed_at < $1 AND NOT EXISTS (SELECT FROM jobs WHERE jobs.run = runs.uid AND state <> 'finished')
     ORDER BY closed_at, id LIMIT $2`,
-  forgetRun: 'SELECT forget_run_and_calls($1) AS verdict',
+  forgetRun: 'SELECT forget_run_and_decisions($1) AS verdict',
 
   joinEngines: `
     INSERT INTO engines (expires_at) VALUES (clock_timestamp() + $1 * interval '1 millisecond') RETURNING epoch`,
@@ -43,6 +47,7 @@ export const statements = {
   events: `
     SELECT seq, at, type, data FROM events WHERE run = (SELECT id FROM runs WHERE uid = $1) AND seq > $2 ORDER BY seq`,
 
+  limitEntry: 'SELECT limit_entry($1, $2, $3) AS moved',
   enterQueue: 'SELECT verdict, admitted, ahead, moved FROM enter_queue($1, $2, $3, $4, $5)',
 
   openJobs: `${JOB} WHERE state <> 'finished' ORDER BY id`,
@@ -67,7 +72,8 @@ export const statements = {
   cachedOutput: 'SELECT output, run, expires_at FROM cached_outputs WHERE key = $1 AND expires_at > $2',
   pruneLedger: 'SELECT prune_ledger($1)',
   prune: `
-    WITH events AS (DELETE FROM published_events WHERE at < $1)
+    WITH events AS (DELETE FROM published_events WHERE at < $1),
+      decisions AS (DELETE FROM decisions WHERE run IS NULL AND at < $1)
     DELETE FROM cached_outputs WHERE expires_at < $1`,
 
   insertUsage: `
@@ -95,6 +101,19 @@ export const statements = {
   journalEntry: `${ENTRY} AND step = $2 AND attempt = $3 AND number = $4`,
   journalOfAttempt: `${ENTRY} AND step = $2 AND attempt = $3 ORDER BY number`,
   journalOfRun: `${ENTRY} ORDER BY step COLLATE "C", attempt, number`,
+  // A run that was forgotten takes no more of them.
+  recordDecisions: `
+    WITH written AS (
+      INSERT INTO decisions
+      SELECT id, at, kind, namespace, agent, run, step, attempt, call,
+        subject, chosen, reason, alternatives, version
+      FROM json_to_recordset($1) AS item (
+        id text, at bigint, kind text, namespace text, agent text, run text, step text, attempt bigint, call text,
+        subject text, chosen text, reason text, alternatives text, version text
+      ) WHERE NOT EXISTS (SELECT FROM forgotten_runs WHERE uid = item.run) ON CONFLICT DO NOTHING
+    ) SELECT '{}'::text[] AS verdicts, '{}'::text[] AS hints`,
+  decisionsOfRun: `${DECISION} WHERE run = $1 ${AMONG}`,
+  decisionsOfNamespace: `${DECISION} WHERE namespace = $1 ${AMONG}`,
   insertSecret: 'INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING',
   secret: 'SELECT value FROM secrets WHERE name = $1',
 };

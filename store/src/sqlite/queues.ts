@@ -15,6 +15,8 @@ export function queues({ sql, write }: Access) {
         if (!head) throw new UnknownRunError(`run ${run} was never submitted`);
         if (head.closed) throw new StaleWriteError(`run ${run} is over and can't enter the queue ${queue}`);
         if (sql.insertEntry.run(queue, run, limit, priority).changes > 0) admit(sql, queue);
+        else if (!orLeave && sql.limitEntry.run(queue, run, limit).changes > 0 && admit(sql, queue))
+          touch('queues', queue);
         const place = placeOf(run, sql.queue.all(queue) as unknown as QueueRow[]);
         if (!place.admitted && orLeave) {
           sql.leaveQueue.run(queue, run);

@@ -30,6 +30,7 @@ export function prepareStatements(db: DatabaseSync) {
     ...ofTheGateway(sql),
     ...ofTheLedger(sql),
     ...ofTheJournal(sql),
+    ...ofDecisions(sql),
   };
 }
 
@@ -63,6 +64,7 @@ function ofRuns(sql: Prepare) {
       'DELETE FROM jobs WHERE run = ?',
       'DELETE FROM approvals WHERE run = ?',
       'DELETE FROM journal WHERE run = ?',
+      'DELETE FROM decisions WHERE run = ?',
       "DELETE FROM balances WHERE account = 'run/' || ?1 OR (account > 'run/' || ?1 || '/' AND account < 'run/' || ?1 || '0')",
       'DELETE FROM runs WHERE uid = ?',
     ].map(sql),
@@ -106,6 +108,9 @@ function ofQueues(sql: Prepare) {
   return {
     insertEntry: sql(
       'INSERT INTO queue_entries (queue, run, places, priority) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+    ),
+    limitEntry: sql(
+      'UPDATE queue_entries SET places = ?3 WHERE queue = ?1 AND run = ?2 AND admitted = 0 AND places <> ?3',
     ),
     entry: sql('SELECT run, admitted FROM queue_entries WHERE queue = ? AND run = ?'),
     /** All of a queue: those at work in the order of their coming, then those that wait in the order of their turn. */
@@ -235,5 +240,21 @@ function ofTheJournal(sql: Prepare) {
     journalEntry: sql(`${ENTRY} AND step = ? AND attempt = ? AND call = ?`),
     journalOfAttempt: sql(`${ENTRY} AND step = ? AND attempt = ? ORDER BY call`),
     journalOfRun: sql(`${ENTRY} ORDER BY step, attempt, call`),
+  };
+}
+
+const DECISION =
+  'SELECT id, at, kind, namespace, agent, run, step, attempt, call, subject, chosen, reason, alternatives, version FROM decisions';
+const AMONG = `AND kind = coalesce(?2, kind) AND subject = coalesce(?3, subject) AND agent = coalesce(?4, agent)
+  AND at >= coalesce(?5, at) AND at < coalesce(?6, at + 1) ORDER BY at DESC, id DESC LIMIT ?7`;
+
+function ofDecisions(sql: Prepare) {
+  return {
+    recordDecision: sql(
+      'INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
+    ),
+    decisionsOfRun: sql(`${DECISION} WHERE run = ?1 ${AMONG}`),
+    decisionsOfNamespace: sql(`${DECISION} WHERE namespace = ?1 ${AMONG}`),
+    pruneDecisions: sql('DELETE FROM decisions WHERE run IS NULL AND at < ?'),
   };
 }
