@@ -1,6 +1,7 @@
 // What every store must do, whatever database it keeps its facts in.
 import { afterEach, beforeEach, describe } from '@jest/globals';
 import { describeApprovals } from './contract/approvals.ts';
+import { describeDecisions } from './contract/decisions.ts';
 import { describeEngines } from './contract/engines.ts';
 import type { StoreUnderTest } from './contract/fixtures.ts';
 import { describeHints } from './contract/hints.ts';
@@ -36,6 +37,7 @@ export function describeStore(name: string, open: () => Promise<StoreUnderTest>)
     describe('usage and secrets', () => describeUsage(subject));
     describe('the ledger', () => describeLedger(subject));
     describe('the journal', () => describeJournal(subject));
+    describe('decisions', () => describeDecisions(subject));
     describe('retention', () => describeRetention(subject));
     describe('hints', () => describeHints(subject));
   });

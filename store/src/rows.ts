@@ -1,4 +1,5 @@
 // What both databases keep in their tables, and what it means.
+import type { Decision } from './decisions.ts';
 import type { JournalEntry } from './journal.ts';
 import { optionalField } from './json.ts';
 import type { Amount, Balance } from './ledger.ts';
@@ -109,6 +110,23 @@ export interface JournalRow {
   at: number;
 }
 
+export interface DecisionRow {
+  id: string;
+  at: number;
+  kind: Decision['kind'];
+  namespace: string;
+  agent: string;
+  run: string | null;
+  step: string | null;
+  attempt: number | null;
+  call: string;
+  subject: string;
+  chosen: string | null;
+  reason: string;
+  alternatives: string;
+  version: string;
+}
+
 type Outcome = NonNullable<JobRecord['outcome']>;
 
 export function submissionOf(row: RunRow): RunSubmission {
@@ -216,4 +234,13 @@ export const emptyBalance = (account: string, period: string): BalanceRow => ({
 
 export function journalEntryOf(row: JournalRow): JournalEntry {
   return { ...row, answer: JSON.parse(row.answer) };
+}
+
+export function decisionOf({ run, step, attempt, chosen, alternatives, ...row }: DecisionRow): Decision {
+  return {
+    ...row,
+    ...(run !== null && { run: { uid: run, step: step ?? '', attempt: attempt ?? 0 } }),
+    ...(chosen !== null && { chosen }),
+    alternatives: JSON.parse(alternatives),
+  };
 }

@@ -5,6 +5,7 @@ import { Appends } from './appends.ts';
 import { approvals, jobs } from './asked.ts';
 import { Batches } from './batches.ts';
 import { Database } from './database.ts';
+import { decisions } from './decisions.ts';
 import { engines } from './engines.ts';
 import { gateway } from './gateway.ts';
 import { Hints } from './hints.ts';
@@ -22,11 +23,12 @@ export async function connectStore(where: string | PostgresStoreOptions): Promis
   const hints = new Hints(settings);
   const appends = new Appends(db, (committed) => hints.publish(committed));
   const [payments, answers] = [new Batches(db, 'postLedger'), new Batches(db, 'recordJournal')];
+  const reasons = new Batches(db, 'recordDecisions');
   const access: Access = { db, touch: (topic, key) => hints.publish([[topic, key]]) };
   const close = async (): Promise<void> => {
     // Idle connections keep no process alive, not even until they are closed.
     const alive = setInterval(() => undefined, 1000);
-    await Promise.all([appends, payments, answers].map((batches) => batches.drain()));
+    await Promise.all([appends, payments, answers, reasons].map((batches) => batches.drain()));
     await db.close();
     await hints.close();
     clearInterval(alive);
@@ -48,6 +50,7 @@ export async function connectStore(where: string | PostgresStoreOptions): Promis
     ...gateway(access),
     ...ledger(access, payments),
     ...journal(access, answers),
+    ...decisions(access, reasons),
     subscribe: hints.subscribe.bind(hints),
     close,
   };

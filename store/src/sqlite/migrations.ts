@@ -177,6 +177,27 @@ const migrations = [
     PRIMARY KEY (run, step, attempt, call)
   ) STRICT;
   `,
+  `
+  CREATE TABLE decisions (
+    id TEXT PRIMARY KEY,
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    run TEXT,
+    step TEXT,
+    attempt INTEGER,
+    call TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    chosen TEXT,
+    reason TEXT NOT NULL,
+    alternatives TEXT NOT NULL,
+    version TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX decisions_of_run ON decisions (run, at) WHERE run IS NOT NULL;
+  CREATE INDEX decisions_of_namespace ON decisions (namespace, at);
+  CREATE INDEX decisions_by_age ON decisions (at) WHERE run IS NULL;
+  `,
 ];
 
 /** Brings the schema up to date in one transaction. Several threads may do this at once. `target`: an earlier schema. */

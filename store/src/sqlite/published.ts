@@ -24,6 +24,7 @@ export function published({ sql, write, read }: Access) {
       write(() => {
         sql.pruneEvents.run(before);
         sql.pruneCache.run(before);
+        sql.pruneDecisions.run(before);
         pruneLedger(sql, before);
       }),
   } satisfies Partial<Store>;

@@ -5,6 +5,7 @@ import { StoreClosedError } from '../errors.ts';
 import type { Store } from '../store.ts';
 import { approvals, jobs } from './asked.ts';
 import type { Access } from './access.ts';
+import { decisions } from './decisions.ts';
 import { engines } from './engines.ts';
 import { storeError } from './failures.ts';
 import { gateway } from './gateway.ts';
@@ -59,6 +60,7 @@ export function openSqliteStore(path: string, options: SqliteStoreOptions = {}):
     ...gateway(access),
     ...ledger(access),
     ...journal(access),
+    ...decisions(access),
     subscribe: hints.subscribe.bind(hints),
     async close() {
       await commits.close();
