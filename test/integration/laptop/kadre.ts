@@ -109,6 +109,30 @@ metadata: {name: writer}
 spec: {instructions: Write., model: m}
 `;
 
+/** An agent whose answers cost 10 USD each, and a Budget. */
+export const costly = (budget: string, agent: string): string => `${api}
+kind: Model
+metadata: {name: m}
+spec:
+  provider: simulated
+  price: {inputPerMillion: '0', outputPerMillion: '1000000'}
+  parameters: {maxTokens: 10}
+  simulated: {script: [{reply: Hello, usage: {inputTokens: 5, outputTokens: 10}}]}
+---
+${api}
+kind: Agent
+metadata: {name: writer}
+spec:
+  instructions: Write.
+  model: m
+  ${agent}
+---
+${api}
+kind: Budget
+metadata: {name: pocket}
+spec: {period: total, ${budget}}
+`;
+
 /** A workflow over the agent `writer`; `steps` is YAML, indented by four. */
 export function workflow(name: string, steps: string, more = ''): string {
   return `${simulated}---\n${api}\nkind: Workflow\nmetadata: {name: ${name}}\nspec:\n  steps:\n${steps}\n${more}`;

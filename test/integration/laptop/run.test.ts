@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startAgent } from '../../../engine/src/testing/agent-server.ts';
-import { Laptop, simulated, startedSteps, workflow } from './kadre.ts';
+import { costly, Laptop, simulated, startedSteps, workflow } from './kadre.ts';
 
 let laptop: Laptop;
 beforeEach(async () => (laptop = await Laptop.open()));
@@ -46,6 +46,22 @@ describe('a run without a cluster', () => {
     const file = await laptop.manifests(simulated);
     const ended = await laptop.kadre(['run', '-f', file, 'agent/writer', '--prompt', 'What is $(this)?', '--quiet']);
     expect(ended).toEqual({ status: 0, stdout: 'Reply to What is $(this)?\n', stderr: '' });
+  });
+
+  test('holds what may be spent: Budgets over all runs, however many are at work, and the limits of an Agent', async () => {
+    const spend = async (pocket: string, limits = '') => {
+      const manifests = ['-f', await laptop.manifests(costly(pocket, limits))];
+      return (await results(['run', ...manifests, 'agent/writer', '--prompt', 'Hi'])).result;
+    };
+    const ten = "limits: {costUsd: '12'}";
+    expect(await spend(ten)).toMatchObject({ phase: 'Succeeded' });
+    expect(await spend(ten)).toMatchObject({ failure: { reason: 'BudgetExceeded' } });
+    expect(await spend(`${ten}, action: warn`)).toMatchObject({ phase: 'Succeeded' });
+    const two = await Promise.all([spend("limits: {costUsd: '35'}"), spend("limits: {costUsd: '35'}")]);
+    expect(two.map((one) => one?.['phase']).sort()).toEqual(['Failed', 'Succeeded']);
+    expect(await spend('limits: {requests: 1000}', 'limits: {tokens: 1}')).toMatchObject({
+      failure: { reason: 'LimitExceeded' },
+    });
   });
 
   test('reads manifests from standard input', async () => {

@@ -1,5 +1,5 @@
 // All manifests of a command, by what they are called.
-import type { Agent, GpuPool, Model, Run, Workflow } from '@kadre/crds';
+import type { Agent, Budget, GpuPool, Model, Run, Workflow } from '@kadre/crds';
 import { UsageError } from '../errors.ts';
 import type { SourceDocument } from './documents.ts';
 import {
@@ -13,6 +13,7 @@ import {
 
 interface Kinds {
   Agent: Agent;
+  Budget: Budget;
   Model: Model;
   Workflow: Workflow;
   Run: Run;
@@ -45,6 +46,11 @@ export function catalogOf(documents: readonly SourceDocument[], namespace: strin
 function allNamed(catalog: Catalog, kind: KindName, namespace: string, name: string): Manifest[] {
   const own = kind === 'GpuPool' ? '' : namespace;
   return catalog.manifests.filter((one) => one.kind === kind && one.name === name && one.namespace === own);
+}
+
+export function namesOf(catalog: Catalog, kind: KindName, namespace: string): string[] {
+  const all = catalog.manifests.filter((one) => one.kind === kind && one.namespace === namespace);
+  return [...new Set(all.map(({ name }) => name))];
 }
 
 export function isThere(catalog: Catalog, kind: KindName, namespace: string, name: string): boolean {

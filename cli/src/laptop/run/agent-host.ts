@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Agent, Model } from '@kadre/crds';
+import type { Agent, Budget, Model } from '@kadre/crds';
 import type { AgentDirectory } from '@kadre/engine';
 import type { Gateway, Identity } from '@kadre/gateway';
 import type { Runtime } from '@kadre/agent-runtime';
@@ -13,6 +13,7 @@ export interface AgentHostOptions {
   namespace: string;
   agents: readonly Agent[];
   models: readonly Model[];
+  budgets: readonly Budget[];
   /** Agents that somebody else serves, by name: their URLs. */
   served: ReadonlyMap<string, string>;
   /** The data of a Secret; undefined if it is not there. */
@@ -118,12 +119,18 @@ class Crew {
   }
 
   async #openGateway(): Promise<{ gateway: Gateway; url: string }> {
-    const { models, secret, store, logger, namespace } = this.#options;
+    const { agents, models, budgets, secret, store, logger, namespace } = this.#options;
+    const named = <T extends { metadata: { name: string } }>(all: readonly T[], where: string, name: string) =>
+      where === namespace ? all.find(({ metadata }) => metadata.name === name) : undefined;
     const { createGateway } = await import('@kadre/gateway');
     const gateway = createGateway({
       models: {
-        get: (where, name) => (where === namespace ? models.find(({ metadata }) => metadata.name === name) : undefined),
+        get: (where, name) => named(models, where, name),
         list: (where) => (where === namespace ? [...models] : []),
+      },
+      budgets: {
+        list: (where) => (where === namespace ? [...budgets] : []),
+        ofAgent: (where, agent) => named(agents, where, agent)?.spec.limits,
       },
       secrets: { read: (_, name) => Promise.resolve(secret(name)) },
       authenticate: (token) => Promise.resolve(this.#tokens.get(token)),

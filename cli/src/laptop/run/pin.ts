@@ -1,8 +1,8 @@
 // Everything that a run needs, taken from the manifests before it starts; or all that stands in its way, at once.
-import type { Agent, AgentStep, Model, RunLimits, Step, Workflow, WorkflowSpec } from '@kadre/crds';
+import type { Agent, AgentStep, Budget, Model, RunLimits, Step, Workflow, WorkflowSpec } from '@kadre/crds';
 import { calledWorkflows, walkSteps } from '@kadre/engine';
 import { UsageError } from '../errors.ts';
-import { find, findSecret, type Catalog } from '../manifests/catalog.ts';
+import { find, findSecret, namesOf, type Catalog } from '../manifests/catalog.ts';
 import { soundness } from '../manifests/check.ts';
 import { problemLine, type Manifest } from '../manifests/manifest.ts';
 import { mapSteps } from '../manifests/steps.ts';
@@ -17,6 +17,8 @@ export interface Pinned {
   workflows: Record<string, WorkflowSpec>;
   agents: Agent[];
   models: Model[];
+  /** Those of the namespace, if there are any. */
+  budgets?: Budget[];
   input?: unknown;
   limits?: RunLimits;
   requestedBy?: string;
@@ -39,6 +41,7 @@ export function pin(catalog: Catalog, target: Target, options: PinOptions): { pi
   const specs = [target.workflow, ...called.map(({ object }) => object.spec)];
   const agents = search.agents(specs, options.served);
   const models = search.models(agents, options.env);
+  const budgets = search.budgets();
   noticeStrangers(options, specs, search.obstacles);
   const local = (spec: WorkflowSpec, name: string) => localized(spec, name, options.stubs, search.obstacles, warnings);
   // What is malformed cannot be looked at any closer.
@@ -53,6 +56,7 @@ export function pin(catalog: Catalog, target: Target, options: PinOptions): { pi
     workflows,
     agents: agents.map(({ object }) => object),
     models: models.map(({ object }) => ({ ...object, metadata: asCreated(object.metadata) })),
+    ...(budgets.length > 0 && { budgets: budgets.map(({ object }) => object) }),
     ...(input !== undefined && { input }),
     ...(limits && { limits }),
     ...(requestedBy !== undefined && { requestedBy }),
@@ -132,7 +136,12 @@ class Search {
     });
   }
 
-  #find<K extends 'Workflow' | 'Agent' | 'Model'>(kind: K, name: string, remedy: string) {
+  /** All of the namespace: nobody names them, and each of them holds. */
+  budgets(): Found<Budget>[] {
+    return namesOf(this.#catalog, 'Budget', this.#namespace).flatMap((name) => this.#find('Budget', name, '') ?? []);
+  }
+
+  #find<K extends 'Workflow' | 'Agent' | 'Model' | 'Budget'>(kind: K, name: string, remedy: string) {
     const found = find(this.#catalog, kind, this.#namespace, name);
     if (!found) this.obstacles.push(`${kind} ${name} is not among these manifests: ${remedy}`);
     return found && this.sound(found) ? found : undefined;

@@ -5,6 +5,7 @@ import { openSqliteStore, type Store, type StoredEvent } from '@kadre/store';
 import type { Logger } from 'pino';
 import { lockRun, readFork, submissionOf, type RunFolder, type RunRecord } from '../history/folders.ts';
 import { laptopStore, openOutputCache } from '../history/laptop-store.ts';
+import { openSharedLedger, withLedger } from '../history/shared-ledger.ts';
 import { startAgentHost } from './agent-host.ts';
 
 export interface SessionOptions {
@@ -32,11 +33,13 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const unlock = lockRun(folder, record.name);
   const cache = openOutputCache(join(history, 'cache.db'));
   const own = openSqliteStore(folder.store);
-  const store = laptopStore(own, cache, await readFork(folder));
+  const { namespace, agents, models, budgets = [] } = record.pinned;
+  const ledger = budgets.length > 0 ? openSharedLedger(join(history, 'ledger.db')) : undefined;
+  const alone = laptopStore(own, cache, await readFork(folder));
+  const store = ledger ? withLedger(alone, ledger) : alone;
   const stopping = new AbortController();
-  const { namespace, agents, models } = record.pinned;
   const served = new Map(Object.entries(record.served));
-  const host = await startAgentHost({ namespace, agents, models, served, secret, store, logger });
+  const host = await startAgentHost({ namespace, agents, models, budgets, served, secret, store, logger });
   await store.submitRun(submissionOf(record));
   const before = (await store.events(record.uid)).length;
   const engine = await startEngine({ store, agents: host.directory, logger, signal: stopping.signal });
@@ -52,6 +55,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       await engine.stopped;
       await host.close();
       await own.close();
+      await ledger?.close();
       cache.close();
       unlock();
     },
