@@ -4,6 +4,7 @@ import { describeApprovals } from './contract/approvals.ts';
 import { describeDecisions } from './contract/decisions.ts';
 import { describeEngines } from './contract/engines.ts';
 import type { StoreUnderTest } from './contract/fixtures.ts';
+import { describeGateways } from './contract/gateways.ts';
 import { describeHints } from './contract/hints.ts';
 import { describeJobs } from './contract/jobs.ts';
 import { describeJournal } from './contract/journal.ts';
@@ -34,6 +35,7 @@ export function describeStore(name: string, open: () => Promise<StoreUnderTest>)
     describe('jobs', () => describeJobs(subject));
     describe('approvals', () => describeApprovals(subject));
     describe('published events and cached outputs', () => describePublished(subject));
+    describe('gateways', () => describeGateways(subject));
     describe('usage and secrets', () => describeUsage(subject));
     describe('the ledger', () => describeLedger(subject));
     describe('the journal', () => describeJournal(subject));

@@ -298,6 +298,13 @@ export interface Store extends Ledger, Journal, Decisions {
   // gateway
   /** Idempotent by id. */
   recordUsage(record: UsageRecord): Promise<void>;
+  /**
+   * Takes or keeps a seat among the gateways of this store, and tells how many are taken. It is lost when it is not renewed
+   * for `ttl` milliseconds. An embedded store has one gateway.
+   */
+  seatGateway(id: string, ttl: number): Promise<GatewaySeat>;
+  /** Gives the seat back. Idempotent. */
+  unseatGateway(id: string): Promise<void>;
   /** A random secret of 32 bytes, made on first use and the same for ever after. */
   secret(name: 'step-token'): Promise<Uint8Array>;
 
@@ -307,6 +314,12 @@ export interface Store extends Ledger, Journal, Decisions {
    */
   subscribe(topic: Topic, listener: (key: string) => void): () => void;
   close(): Promise<void>;
+}
+
+export interface GatewaySeat {
+  /** 0, 1, … among those that are taken. */
+  rank: number;
+  of: number;
 }
 
 export interface AppendEffects {

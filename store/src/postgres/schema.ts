@@ -7,7 +7,8 @@
 // recognises its own work.
 import { decisions } from './schema/decisions.ts';
 import { first } from './schema/first.ts';
+import { gateways } from './schema/gateways.ts';
 import { ledgerAndJournal } from './schema/ledger-and-journal.ts';
 import { queueLimits } from './schema/queue-limits.ts';
 
-export const migrations = [first, ledgerAndJournal, queueLimits, decisions];
+export const migrations = [first, ledgerAndJournal, queueLimits, decisions, gateways];

@@ -76,6 +76,16 @@ export const statements = {
       decisions AS (DELETE FROM decisions WHERE run IS NULL AND at < $1)
     DELETE FROM cached_outputs WHERE expires_at < $1`,
 
+  // Seats of gateways that died are cleared away by whoever comes by first; nobody waits for anybody.
+  seatGateway: `
+    WITH gone AS (SELECT id FROM gateways WHERE expires_at <= clock_timestamp() AND id <> $1 FOR UPDATE SKIP LOCKED),
+      cleared AS (DELETE FROM gateways USING gone WHERE gateways.id = gone.id)
+    INSERT INTO gateways (id, expires_at) VALUES ($1, clock_timestamp() + $2 * interval '1 millisecond')
+    ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at`,
+  gatewaySeat: `
+    SELECT count(*) FILTER (WHERE id < $1) AS rank, greatest(count(*), 1) AS of FROM gateways
+    WHERE id = $1 OR expires_at > clock_timestamp()`,
+  unseatGateway: 'DELETE FROM gateways WHERE id = $1',
   insertUsage: `
     INSERT INTO usage (id, at, namespace, agent, model, run, step, attempt, input_tokens, output_tokens, cost_nano_usd)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING`,

@@ -158,3 +158,39 @@ test('a store of the first schema keeps what it has and learns what is new', asy
   expect((await store.balances(charges, 1))[0]?.reserved.requests).toBe(0);
   await store.close();
 });
+
+describe('gateways', () => {
+  const TTL = 600_000;
+  const two = async () => {
+    const url = server.url(freshSchema());
+    const [store, other] = [await openPostgresStore(url), await openPostgresStore(url)];
+    return { store, other, close: () => Promise.all([store.close(), other.close()]) };
+  };
+
+  test('see each other, and each has a number of its own', async () => {
+    const { store, other, close } = await two();
+    expect(await store.seatGateway('b', TTL)).toEqual({ rank: 0, of: 1 });
+    expect(await other.seatGateway('a', TTL)).toEqual({ rank: 0, of: 2 });
+    expect(await store.seatGateway('b', TTL)).toEqual({ rank: 1, of: 2 });
+    await other.unseatGateway('a');
+    expect(await store.seatGateway('b', TTL)).toEqual({ rank: 0, of: 1 });
+    await close();
+  });
+
+  test('that gave no sign of life for too long are not counted, until they give one again', async () => {
+    const { store, other, close } = await two();
+    await other.seatGateway('a', 0);
+    expect(await store.seatGateway('b', TTL)).toEqual({ rank: 0, of: 1 });
+    expect(await other.seatGateway('a', TTL)).toEqual({ rank: 0, of: 2 });
+    await close();
+  });
+
+  test('of which many come and go at once stand in nobody’s way', async () => {
+    const { store, other, close } = await two();
+    const ids = Array.from({ length: 40 }, (_, index) => `g${String(index).padStart(2, '0')}`);
+    await Promise.all(ids.map((id, index) => (index % 2 ? store : other).seatGateway(id, index % 4 ? TTL : 0)));
+    await Promise.all(ids.map((id, index) => (index % 2 ? store : other).seatGateway(id, TTL)));
+    expect(await store.seatGateway('g07', TTL)).toEqual({ rank: 7, of: 40 });
+    await close();
+  });
+});
