@@ -1,4 +1,5 @@
-// Imports run one way: crds <- store <- engine, gateway; engine <- server; crds <- agent-runtime; all of these <- operator <- cli.
+// Imports run one way: crds <- store <- engine, gateway; telemetry <- engine, gateway; engine <- server; crds <- agent-runtime;
+// all of these <- operator <- cli.
 const part = (name) => `^${name}/`;
 const only = (name, allowed, comment) => ({
   name: `${name}-imports`,
@@ -6,7 +7,7 @@ const only = (name, allowed, comment) => ({
   severity: 'error',
   from: { path: part(name) },
   to: {
-    path: '^(crds|store|engine|gateway|server|agent-runtime|operator|cli|test|scripts)/',
+    path: '^(crds|store|telemetry|engine|gateway|server|agent-runtime|operator|cli|test|scripts)/',
     pathNot: `^(${[name, ...allowed].join('|')})/`,
   },
 });
@@ -17,18 +18,30 @@ export default {
   forbidden: [
     only('crds', [], 'crds is the root of the tree'),
     only('store', ['crds'], 'store knows the kinds alone'),
-    only('engine', ['crds', 'store'], 'engine reaches the world through the store'),
-    only('gateway', ['crds', 'store'], 'gateway must scale without the engine'),
+    only('telemetry', [], 'telemetry knows ids and spans, and nothing of what they are about'),
+    only('engine', ['crds', 'store', 'telemetry'], 'engine reaches the world through the store'),
+    only('gateway', ['crds', 'store', 'telemetry'], 'gateway must scale without the engine'),
     only('server', ['crds', 'store', 'engine'], 'server must scale without the operator'),
     only('agent-runtime', ['crds'], 'an agent pod carries no control-plane code'),
     only('operator', ['crds', 'store', 'engine'], 'operator feeds runs to the engine through the store'),
-    only('cli', ['crds', 'store', 'engine', 'gateway', 'server', 'agent-runtime', 'operator'], 'cli wires the roles'),
+    only(
+      'cli',
+      ['crds', 'store', 'telemetry', 'engine', 'gateway', 'server', 'agent-runtime', 'operator'],
+      'cli wires the roles',
+    ),
     {
       name: 'crds-zod-alone',
       comment: 'whoever reads the kinds must not load more than zod',
       severity: 'error',
       from: { path: '^crds/src/', pathNot: test },
       to: { dependencyTypes: ['npm', 'core'], pathNot: 'node_modules/zod/' },
+    },
+    {
+      name: 'exporter-lazy',
+      comment: 'who traces nothing must not load OpenTelemetry: the file that uses it is imported when it is needed',
+      severity: 'error',
+      from: { pathNot: ['^telemetry/src/exporter\\.ts$', '^node_modules/'] },
+      to: { path: 'node_modules/@opentelemetry/', dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'pure',
@@ -54,7 +67,7 @@ export default {
       severity: 'error',
       from: { path: '^([^/]+)/src/' },
       to: {
-        path: '^(crds|store|engine|gateway|server|agent-runtime|operator|cli)/src/',
+        path: '^(crds|store|telemetry|engine|gateway|server|agent-runtime|operator|cli)/src/',
         pathNot: ['^$1/src/', '/src/(index|main)\\.ts$'],
       },
     },

@@ -1,6 +1,7 @@
 // What the gateway is given. It knows neither Kubernetes nor a kubeconfig: whoever starts it brings these.
 import type { AgentSpec, Budget, Model } from '@kadre/crds';
 import type { Store } from '@kadre/store';
+import type { Spans } from '@kadre/telemetry';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 
@@ -75,6 +76,8 @@ export interface Limits {
   imageBytes: number;
   /** Milliseconds that calls in flight get to finish when the gateway closes. */
   drainMs: number;
+  /** Milliseconds between signs of life among gateways that share a store, and with it the limits of Models. */
+  heartbeatMs: number;
   /** Whether a Model may point at this very machine: right on a laptop and in tests, wrong in a cluster. */
   allowLoopback: boolean;
 }
@@ -89,6 +92,7 @@ export const defaultLimits: Limits = {
   answerBytes: 16 * 1024 * 1024,
   imageBytes: 8 * 1024 * 1024,
   drainMs: 10_000,
+  heartbeatMs: 5_000,
   allowLoopback: false,
 };
 
@@ -105,6 +109,8 @@ export type GatewayStore = Pick<
   | 'countRefusal'
   | 'journalEntry'
   | 'recordJournal'
+  | 'seatGateway'
+  | 'unseatGateway'
 >;
 
 export interface GatewayOptions {
@@ -119,6 +125,8 @@ export interface GatewayOptions {
   logger: Logger;
   /** Absent: no metrics are kept and `/metrics` is not there. */
   registry?: Registry;
+  /** Absent: calls leave no traces. */
+  spans?: Spans;
   clock?: Clock;
   limits?: Partial<Limits>;
   /** Whether what the gateway rests on (caches, store) is there; `/readyz` asks. Absent: always. */

@@ -25,6 +25,8 @@ export interface RequestRecord {
   readonly id: string;
   readonly route: string;
   readonly startedAt: number;
+  /** Of the trace that the request is a part of, if it is kept. */
+  traceId?: string;
   caller?: Caller;
   /** Name of the Model, once it is known to be there. */
   model?: string;
@@ -124,6 +126,7 @@ function lineOf(record: RequestRecord, durationMs: number): Record<string, unkno
   const { caller, charge } = record;
   return {
     requestId: record.id,
+    traceId: record.traceId,
     route: record.route,
     status: record.status,
     code: record.code,

@@ -3,20 +3,34 @@ import { isProviderModel } from '@kadre/crds';
 import { createBudgets } from '../budget/budgets.ts';
 import { GatewayError, misconfigured } from '../errors.ts';
 import { createJournal } from '../journal/journal.ts';
+import { createLimiter } from '../limits/limiter.ts';
+import type { Share } from '../limits/limits.ts';
 import type { Clock, GatewayOptions, Limits, ModelSource } from '../options.ts';
-import type { AttemptTrace, CallTrace, Hooks, Lease, Limiter, Router, Telemetry } from './hooks.ts';
+import { createTelemetry } from '../telemetry/telemetry.ts';
+import type { Hooks, Router } from './hooks.ts';
 
-export interface HookSurroundings extends Pick<GatewayOptions, 'models' | 'store' | 'budgets' | 'registry'> {
+export interface HookSurroundings extends Pick<GatewayOptions, 'models' | 'store' | 'budgets' | 'registry' | 'spans'> {
   clock: Clock;
   limits: Limits;
+  /** Of the limits of Models. */
+  share: () => Share;
 }
 
-export const createHooks = ({ models, store, budgets, registry, clock, limits }: HookSurroundings): Hooks => ({
+export const createHooks = ({
+  models,
+  store,
+  budgets,
+  registry,
+  spans,
+  clock,
+  limits,
+  share,
+}: HookSurroundings): Hooks => ({
   journal: createJournal(store, clock),
   router: directRouter(models),
-  limiter: noLimiter,
+  limiter: createLimiter({ models, clock, callMs: limits.callMs, share, registry }),
   budgets: createBudgets({ store, source: budgets, clock, callMs: limits.callMs, registry }),
-  telemetry: noTelemetry,
+  telemetry: createTelemetry({ spans, registry, clock }),
 });
 
 /** The Model that the caller names, and no other. */
@@ -31,15 +45,3 @@ const directRouter = (models: ModelSource): Router => ({
     });
   },
 });
-
-const freeLease: Lease = { release: () => undefined };
-const noLimiter: Limiter = { acquire: () => freeLease };
-
-const attemptTrace: AttemptTrace = { headers: () => ({}), firstContent: () => undefined, end: () => undefined };
-const callTrace: CallTrace = {
-  replayed: () => undefined,
-  planned: () => undefined,
-  attempt: () => attemptTrace,
-  end: () => undefined,
-};
-const noTelemetry: Telemetry = { begin: () => callTrace };
