@@ -15,6 +15,8 @@ import { messagesDoor } from './doors/messages/door.ts';
 import { modelsDoor } from './doors/models/door.ts';
 import { responsesDoor } from './doors/responses/door.ts';
 import { GatewayError, shuttingDown, unavailable } from './errors.ts';
+import type { Share } from './limits/limits.ts';
+import { createSharedLimits } from './limits/share.ts';
 import { createMetrics } from './metrics.ts';
 import { defaultLimits, systemClock, type GatewayOptions, type Limits } from './options.ts';
 import { createHooks } from './pipeline/defaults.ts';
@@ -56,7 +58,13 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   const app = createApp(limits, requests, draining);
   registerProbes(app, options, requests, draining);
-  registerApi(app, options, { clock, limits, catalog, closing: closing.signal });
+  const shared = createSharedLimits({
+    store: options.store,
+    clock,
+    logger: options.logger,
+    heartbeatMs: limits.heartbeatMs,
+  });
+  registerApi(app, options, { clock, limits, catalog, closing: closing.signal, share: shared.current });
 
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -69,12 +77,14 @@ export function createGateway(options: GatewayOptions): Gateway {
     cut();
     app.server.closeAllConnections();
     await stopped;
+    await shared.stop();
     await catalog.close();
   };
 
   return {
     app,
     listen: async ({ host, port }) => {
+      shared.start();
       await app.listen({ host, port });
       const { port: bound } = app.server.address() as AddressInfo;
       return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
@@ -163,6 +173,7 @@ const doors: readonly Door[] = [
 
 interface Wiring extends Pick<DoorServices, 'clock' | 'limits' | 'closing'> {
   catalog: Catalog;
+  share: () => Share;
 }
 
 /** Everything here needs a token. It is checked before the body is read. */

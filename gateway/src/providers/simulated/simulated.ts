@@ -6,6 +6,7 @@ import { AnswerBuilder, noUsage, type FinishReason, type ModelEvent, type Usage 
 import type { ModelRequest } from '../../conversation/request.ts';
 import { textOf } from '../../conversation/text.ts';
 import { estimateTokens } from '../../conversation/tokens.ts';
+import { milliseconds } from '../../duration.ts';
 import { misconfigured } from '../../errors.ts';
 import type { Clock, Limits } from '../../options.ts';
 import { pause } from '../../pause.ts';
@@ -130,14 +131,6 @@ async function* speak(
 function wholeCharacters(text: string, position: number): number {
   const code = text.charCodeAt(position);
   return code >= 0xdc00 && code <= 0xdfff ? position + 1 : Math.min(position, text.length);
-}
-
-const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** The API admits such as 300ms, 90s and 5m alone. */
-function milliseconds(duration: string): number {
-  const [, digits = '0', unit = 'ms'] = /^(\d+)([a-z]+)$/.exec(duration) ?? [];
-  return Number(digits) * (units[unit] ?? 1);
 }
 
 /** As the script says; what it leaves out by the length of the texts. */

@@ -1,0 +1,67 @@
+// Holds calls to what each Model bears, and away from Models that fail. Per Model a gate; nothing of it is kept anywhere
+// else, so after a restart a gateway begins with full buckets and closed breakers.
+import { isProviderModel, type ProviderModel } from '@kadre/crds';
+import type { Registry } from 'prom-client';
+import type { Clock, ModelSource } from '../options.ts';
+import type { Limiter } from '../pipeline/hooks.ts';
+import { Gate, type GateSurroundings } from './gate.ts';
+import type { Share } from './limits.ts';
+import { createLimitMetrics } from './metrics.ts';
+
+interface LimiterOptions {
+  models: ModelSource;
+  clock: Clock;
+  /** Milliseconds that one call may take. */
+  callMs: number;
+  /** Absent: there is no other gateway. */
+  share?: () => Share;
+  registry?: Registry | undefined;
+  random?: () => number;
+}
+
+/** Models that are known at a time; of those beyond it the oldest that nobody asks just now is forgotten. */
+const MOST_GATES = 4_096;
+const ALONE: Share = { rank: 0, of: 1 };
+
+export function createLimiter(
+  options: LimiterOptions,
+): Limiter & { available(model: ProviderModel): 'yes' | 'busy' | 'open' } {
+  const { models, clock, callMs, share = () => ALONE, registry, random = Math.random } = options;
+  const gates = new Map<string, Gate>();
+  /** A Model is another object when it has changed, so that one look-up tells both. */
+  const known = new WeakMap<ProviderModel, Gate>();
+  const metrics = registry && createLimitMetrics(registry, () => gates.values());
+  const latest = (namespace: string, name: string): ProviderModel | undefined => {
+    const model = models.get(namespace, name);
+    return model && isProviderModel(model) ? model : undefined;
+  };
+  const around: GateSurroundings = { clock, callMs, share, random, metrics, latest };
+
+  const gateOf = (model: ProviderModel): Gate => {
+    const { namespace = '', name, uid } = model.metadata;
+    const key = `${namespace}/${name}`;
+    const found = gates.get(key);
+    const gate = found?.model.metadata.uid === uid && found ? found : new Gate(model, around);
+    if (gate !== found) gates.set(key, gate);
+    if (gates.size > MOST_GATES) forgetOne(gates);
+    gate.follow(model);
+    known.set(model, gate);
+    return gate;
+  };
+
+  return {
+    acquire: (attempt) => {
+      const { model } = attempt.candidate;
+      return (known.get(model) ?? gateOf(model)).acquire(attempt);
+    },
+    available: (model) => (known.get(model) ?? gateOf(model)).available(),
+  };
+}
+
+function forgetOne(gates: Map<string, Gate>): void {
+  for (const [key, gate] of gates) {
+    if (!gate.idle) continue;
+    gates.delete(key);
+    return;
+  }
+}
