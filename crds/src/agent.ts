@@ -1,9 +1,10 @@
 // Agent: instructions and a model, and how it is served.
 import { z } from 'zod';
-import { dnsLabel, envVar, gpuRequest, jsonSchema, objectName, resources } from './common.ts';
+import { dnsLabel, envVar, gpuRequest, jsonSchema, objectName, resources, someTime } from './common.ts';
 import { usd } from './limits.ts';
 import { listMap, rules } from './markers.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
+import { toolGrant } from './tool.ts';
 
 const endpointPath = z
   .string()
@@ -127,6 +128,12 @@ export const agentSpec = z.object({
   description: z.string().max(1024).optional().describe('What the agent is for, in a sentence; part of its A2A card.'),
   instructions: z.string().min(1).max(32768).describe('The system prompt.'),
   model: dnsLabel.describe('The Model of this namespace that answers.'),
+  tools: z
+    .array(toolGrant.describe('One Tool.'))
+    .max(64)
+    .meta(listMap('name'))
+    .optional()
+    .describe('What it may use. The gateway calls them, and checks each call.'),
   output: z
     .object({ schema: jsonSchema.describe('A JSON Schema.') })
     .optional()
@@ -159,6 +166,15 @@ export const agentSpec = z.object({
     .describe('How its pods run.'),
   limits: z
     .object({
+      turns: z
+        .int()
+        .min(1)
+        .max(1000)
+        .optional()
+        .describe(
+          'How often it may ask its model for one answer: once, and again after each round of tools. 16 if absent.',
+        ),
+      duration: someTime.optional().describe('How long one answer may take, its tools included. 10m if absent.'),
       tokens: z
         .int()
         .min(1)
@@ -168,7 +184,7 @@ export const agentSpec = z.object({
       costUsd: usd.optional().describe('What they may cost, in USD. A Model without a known price is refused.'),
     })
     .optional()
-    .describe('How much one attempt of a step may use.'),
+    .describe('How much one answer may take: tokens and money are those of an attempt of a step.'),
   serving: serving
     .optional()
     .describe('Keep the agent running behind a Service. Absent: each of its steps runs in a Job.'),

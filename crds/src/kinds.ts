@@ -8,6 +8,7 @@ import { modelSpec, modelStatus } from './model.ts';
 import { runSpec, runStatus } from './run.ts';
 import type { ValidationRule } from './structural.ts';
 import { triggerSpec, triggerStatus } from './trigger.ts';
+import { toolSpec, toolStatus } from './tool.ts';
 import { openWorkflowSpec, workflowStatus } from './workflow.ts';
 
 /** A column of `kubectl get`. */
@@ -113,6 +114,25 @@ export const kinds = {
       ready,
       reason,
       wide(column('URL', '.spec.baseUrl', 'Where the provider answers, if not at its usual address.')),
+      message,
+      age,
+    ],
+  },
+  Tool: {
+    kind: 'Tool',
+    plural: 'tools',
+    singular: 'tool',
+    shortNames: ['ktool'],
+    scope: 'Namespaced',
+    description: 'Tool is something that agents may do: an MCP server, an HTTP API, or what Kadre brings along.',
+    spec: toolSpec,
+    status: toolStatus,
+    rules: [usableName],
+    columns: [
+      ready,
+      reason,
+      wide(column('Server', '.status.server', 'What the server says that it is.')),
+      wide(column('Description', '.spec.description', 'What it is for.')),
       message,
       age,
     ],

@@ -10,6 +10,8 @@ export const failureReasons = [
   'ModelFailed', // the provider refused or failed; not worth trying again as it is
   'ModelUnavailable', // the provider cannot be reached or answers 5xx
   'RateLimited', // the provider asks to slow down
+  'ToolFailed', // a tool could not be called, or answered nonsense, and the agent cannot go on without it
+  'ToolRefused', // a policy forbids the call of a tool
   'SecretNotFound', // a Secret or its key is missing
   'Unauthorized', // a token is missing, wrong or expired; or a provider key is refused
   'ContainerFailed', // a container ended with an exit code other than 0

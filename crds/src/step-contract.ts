@@ -67,6 +67,50 @@ export const AGENT_CARD_PATH = '/.well-known/agent-card.json';
 export const STEP_PATH = '/v1/step';
 export const STEP_RESULT_PATH = '/v1/step/result';
 
+/** Gateway route: the tools of the agent that asks, a {@link toolList}. */
+export const TOOLS_PATH = '/v1/tools';
+/** Gateway route: one {@link toolCall}, answered with a {@link toolResult}. */
+export const TOOL_CALL_PATH = '/v1/tools/call';
+
+export const toolList = z.object({
+  tools: z.array(
+    z.object({
+      name: z.string().describe('As the model calls it: letters, digits, _ and -, at most 64.'),
+      description: z.string(),
+      inputSchema: z.record(z.string(), z.unknown()).describe('A JSON Schema of an object.'),
+    }),
+  ),
+});
+export type ToolList = z.infer<typeof toolList>;
+
+/**
+ * A call on behalf of a step has the headers {@link STEP_HEADER} and {@link CALL_HEADER}; calls of tools and of models share
+ * their numbers.
+ */
+export const toolCall = z.object({
+  name: z.string().max(128),
+  arguments: z.string().describe('JSON text, as the model wrote it.'),
+  tainted: z
+    .boolean()
+    .optional()
+    .describe('Outside of steps: whether the task has met untrusted words. In a step the gateway knows.'),
+});
+export type ToolCall = z.infer<typeof toolCall>;
+
+/** What came of it. A call that is refused or fails is told to the model, which may do something else: HTTP status 200. */
+export const toolResult = z.object({
+  content: z.array(
+    z.union([
+      z.object({ type: z.literal('text'), text: z.string() }),
+      z.object({ type: z.literal('image'), data: z.string().describe('Base64.'), mediaType: z.string() }),
+    ]),
+  ),
+  isError: z.boolean(),
+  reason: z.enum(failureReasons).optional().describe('Why it is an error.'),
+  trust: z.enum(['trusted', 'untrusted']),
+});
+export type ToolResult = z.infer<typeof toolResult>;
+
 /** What the agent-runtime must know of an Agent. */
 export const agentConfig = z.object({
   name: z.string(),
@@ -75,6 +119,12 @@ export const agentConfig = z.object({
   instructions: z.string(),
   model: z.string(),
   output: z.object({ schema: z.record(z.string(), z.unknown()) }).optional(),
+  /** Whether the gateway has tools for it. */
+  tools: z.boolean().default(false),
+  limits: z
+    .object({ turns: z.int(), durationMs: z.int() })
+    .default({ turns: 16, durationMs: 600_000 })
+    .describe('Of one answer.'),
   endpoints: z
     .array(
       z.object({

@@ -1,5 +1,5 @@
 // The pod of an agent, whether it serves or carries out a single step.
-import { runtimeEnv, type Agent, type AgentConfig } from '@kadre/crds';
+import { agentConfigOf, runtimeEnv, type Agent } from '@kadre/crds';
 import type { ContainerSpec, EnvironmentVariable } from './wire.ts';
 import { agentServiceAccount } from './metadata.ts';
 import { environment, literal, LARGEST_VARIABLE_BYTES, restrictedPod, TOKEN_FILE } from './pod.ts';
@@ -8,18 +8,8 @@ import type { Devices } from './devices.ts';
 import type { Settings } from './settings.ts';
 
 /** What the agent-runtime must know of the agent, as JSON. */
-function agentConfigJson(agent: Agent): string {
-  const { description, instructions, model, output, serving } = agent.spec;
-  const config: AgentConfig = {
-    name: agent.metadata.name,
-    namespace: agent.metadata.namespace ?? '',
-    ...(description !== undefined && { description }),
-    instructions,
-    model,
-    ...(output && { output }),
-    endpoints: (serving?.endpoints ?? []).map(({ path, input, prompt }) => ({ path, ...(input && { input }), prompt })),
-  };
-  return JSON.stringify(config);
+function agentConfigJson({ metadata: { name, namespace = '' }, spec }: Agent): string {
+  return JSON.stringify(agentConfigOf(name, namespace, spec));
 }
 
 /** Bytes by which the configuration exceeds what one environment variable can hold; 0 if it fits. */

@@ -17,6 +17,7 @@ afterAll(() => cluster.stop());
 const minimal: Record<KindName, object> = {
   Agent: { instructions: 'Be brief.', model: 'gpt' },
   Model: { provider: 'simulated' },
+  Tool: { builtin: { calculator: {} } },
   Workflow: { steps: [{ name: 'one', container: { image: 'busybox:1' } }] },
   Run: { workflow: { name: 'article' } },
   Approval: { run: 'article-1', step: 'sign-off', attempt: 1, message: 'Publish?' },

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Agent, Budget, Model } from '@kadre/crds';
+import { agentConfigOf, type Agent, type Budget, type Model } from '@kadre/crds';
 import type { AgentDirectory } from '@kadre/engine';
 import type { Gateway, Identity } from '@kadre/gateway';
 import type { Runtime } from '@kadre/agent-runtime';
@@ -97,18 +97,12 @@ class Crew {
     const [{ createRuntime }, { url }] = await Promise.all([import('@kadre/agent-runtime'), this.#startGateway()]);
     const token = randomBytes(24).toString('base64url');
     this.#tokens.set(token, { namespace, serviceAccount: `agent-${name}`, uid: name });
-    const { description, instructions, model, output } = agent.spec;
-    const config = {
-      name,
-      namespace,
-      instructions,
-      model,
-      endpoints: [],
-      ...(description !== undefined && { description }),
-      ...(output && { output }),
-    };
     const runtime = await createRuntime(
-      { agent: config, gatewayUrl: url, basePath: `/${this.#key}/${name}` },
+      {
+        agent: { ...agentConfigOf(name, namespace, agent.spec), endpoints: [] },
+        gatewayUrl: url,
+        basePath: `/${this.#key}/${name}`,
+      },
       { token: () => Promise.resolve(token), logger: logger.child({ agent: name }) },
     );
     return { runtime, listener: await runtime.listener() };

@@ -1,0 +1,25 @@
+// What the agent-runtime is told of an Agent, wherever it runs.
+import type { AgentSpec } from './agent.ts';
+import { milliseconds } from './duration.ts';
+import type { AgentConfig } from './step-contract.ts';
+
+const DEFAULT_TURNS = 16;
+const DEFAULT_DURATION = '10m';
+
+export function agentConfigOf(name: string, namespace: string, spec: AgentSpec): AgentConfig {
+  const { description, instructions, model, output, serving, tools = [], limits } = spec;
+  return {
+    name,
+    namespace,
+    ...(description !== undefined && { description }),
+    instructions,
+    model,
+    ...(output && { output }),
+    tools: tools.length > 0,
+    limits: {
+      turns: limits?.turns ?? DEFAULT_TURNS,
+      durationMs: milliseconds(limits?.duration ?? DEFAULT_DURATION),
+    },
+    endpoints: (serving?.endpoints ?? []).map(({ path, input, prompt }) => ({ path, ...(input && { input }), prompt })),
+  };
+}

@@ -1,0 +1,322 @@
+// Tool: something that agents may do, and on which conditions.
+import { z } from 'zod';
+import { dnsLabel, jsonSchema, secretKeyRef, someTime } from './common.ts';
+import { listMap, rules } from './markers.ts';
+import { conditions, observedGeneration, type Resource } from './meta.ts';
+
+const address = z
+  .string()
+  .max(2048)
+  // A user name or a query could hide a key in plain sight.
+  .regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/);
+
+const headerName = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/)
+  .meta(
+    rules({
+      message: 'this header is made by the gateway itself; for a key use auth',
+      rule: `!(self.lowerAscii() in ['host', 'authorization', 'connection', 'content-length', 'content-type', 'transfer-encoding', 'upgrade', 'cookie', 'idempotency-key'])`,
+    }),
+  );
+
+const headers = z
+  .array(
+    z
+      .object({
+        name: headerName.describe('Its name.'),
+        value: z
+          .string()
+          .max(4096)
+          .regex(/^[\x20-\x7e]*$/)
+          .describe('Its value. Never put a secret here.'),
+      })
+      .describe('One header.'),
+  )
+  .max(32)
+  .meta(listMap('name'));
+
+const auth = z
+  .object({
+    secretRef: secretKeyRef.describe('The Secret that holds the token, or user:password for basic.'),
+    scheme: z.enum(['bearer', 'basic', 'header']).default('bearer').describe('How it is presented.'),
+    header: z
+      .string()
+      .min(1)
+      .max(128)
+      .regex(/^[A-Za-z0-9-]+$/)
+      .optional()
+      .describe('With scheme header: in which header, such as X-Api-Key.'),
+  })
+  .meta(
+    rules({
+      message: 'scheme header wants the name of the header, and the others want none',
+      rule: `(self.scheme == 'header') == has(self.header)`,
+    }),
+  )
+  .describe('How to sign in. Agents never see the secret.');
+
+const mcp = z
+  .object({
+    url: address.describe('Where the server speaks streamable HTTP, such as http://search.tools.svc/mcp.'),
+    headers: headers.optional().describe('Sent with every request.'),
+    auth: auth.optional(),
+  })
+  .describe('A server of the Model Context Protocol. Its tools are found by asking it.');
+
+const http = z
+  .object({
+    method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']).default('POST').describe('The HTTP method.'),
+    url: z
+      .string()
+      .max(2048)
+      .regex(/^https?:\/\/[^\s/?#@{}]+(\/[^\s?#]*)?$/)
+      .describe(
+        'The address; {field} in its path stands for a field of the arguments. Of the others, GET and DELETE send them as a query, the rest as a JSON body.',
+      ),
+    headers: headers.optional().describe('Sent with every request.'),
+    auth: auth.optional(),
+    input: z.object({ schema: jsonSchema.describe('A JSON Schema of an object.') }).describe('The arguments.'),
+    output: z
+      .object({ schema: jsonSchema.describe('A JSON Schema.') })
+      .optional()
+      .describe('What an answer must look like.'),
+  })
+  .describe('One HTTP endpoint.');
+
+const openapi = z
+  .object({
+    url: address.optional().describe('Where the document (OpenAPI 3, JSON or YAML) is.'),
+    document: z.string().max(262144).optional().describe('The document itself.'),
+    baseUrl: address.optional().describe('Where the API answers. Absent: the first server of the document.'),
+    headers: headers.optional().describe('Sent with every request.'),
+    auth: auth.optional(),
+  })
+  .meta(
+    rules({
+      message: 'the document is at url, or stands in document: set one of them',
+      rule: 'has(self.url) != has(self.document)',
+    }),
+  )
+  .describe('An HTTP API with an OpenAPI document. Each operation is a tool.');
+
+const hosts = z
+  .array(
+    z
+      .string()
+      .min(1)
+      .max(253)
+      .regex(/^([*][.])?[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$/)
+      .describe('One of them.'),
+  )
+  .min(1)
+  .max(64);
+
+const builtin = z
+  .object({
+    calculator: z.object({}).optional().describe('Computes an expression exactly.'),
+    http: z
+      .object({
+        hosts: hosts.describe('Where requests may go: host, host:port or *.domain. Redirects are held to it as well.'),
+        methods: z
+          .array(z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']).describe('One of them.'))
+          .min(1)
+          .max(5)
+          .default(['GET'])
+          .describe('The methods that agents may use.'),
+      })
+      .optional()
+      .describe('Fetches what an agent asks for from hosts that are named here.'),
+    slack: z
+      .object({
+        auth: z
+          .object({ secretRef: secretKeyRef.describe('The Secret that holds the bot token.') })
+          .describe('How to sign in.'),
+        channels: z
+          .array(z.string().min(1).max(80).describe('Its name or id.'))
+          .min(1)
+          .max(64)
+          .describe('Where agents may post.'),
+        apiUrl: address.optional().describe("Where Slack's Web API answers, if not at its usual address."),
+      })
+      .optional()
+      .describe('Posts messages to Slack.'),
+    email: z
+      .object({
+        host: z.string().min(1).max(253).describe('The SMTP server.'),
+        port: z.int().min(1).max(65535).default(587).describe('Its port. 465 speaks TLS from the start.'),
+        auth: z
+          .object({ secretRef: secretKeyRef.describe('The Secret that holds user:password.') })
+          .optional()
+          .describe('How to sign in.'),
+        from: z.string().min(3).max(254).describe('The sender.'),
+        recipients: z
+          .array(z.string().min(3).max(254).describe('One of them.'))
+          .min(1)
+          .max(64)
+          .describe('To whom agents may write: an address, or *@domain.'),
+      })
+      .optional()
+      .describe('Sends mail.'),
+    webhook: z
+      .object({
+        url: address.describe('Where the JSON is sent.'),
+        headers: headers.optional().describe('Sent with every request.'),
+        signature: z
+          .object({ secretRef: secretKeyRef.describe('The Secret that holds the key.') })
+          .optional()
+          .describe('Signs the body with HMAC-SHA256, as Triggers check it.'),
+        input: z
+          .object({ schema: jsonSchema.describe('A JSON Schema of an object.') })
+          .optional()
+          .describe('The JSON that agents may send. Absent: any object.'),
+      })
+      .optional()
+      .describe('Sends JSON to one address.'),
+  })
+  .meta(
+    rules({
+      message: 'a builtin tool is one of calculator, http, slack, email and webhook: set exactly one',
+      rule: '[has(self.calculator), has(self.http), has(self.slack), has(self.email), has(self.webhook)].exists_one(one, one)',
+    }),
+  )
+  .describe('A tool that Kadre brings along.');
+
+const policy = z
+  .object({
+    rules: z
+      .array(
+        z
+          .object({
+            rule: z
+              .string()
+              .min(1)
+              .max(4096)
+              .describe(
+                'A CEL expression that must be true. It knows args, operation, agent, namespace, run (name, requestedBy), step and attempt; run and step are null outside of runs.',
+              ),
+            message: z.string().min(1).max(1024).optional().describe('What the agent is told when it is not.'),
+          })
+          .describe('One rule.'),
+      )
+      .min(1)
+      .max(32)
+      .optional()
+      .describe('All must be true.'),
+    opa: z
+      .object({
+        url: address.describe(
+          'The decision to ask for, such as http://opa.policy.svc:8181/v1/data/kadre/allow. It gives true, or an object with allow and reason.',
+        ),
+        timeout: someTime.optional().describe('How long to wait. 2s if absent. Without an answer the call is refused.'),
+      })
+      .optional()
+      .describe('An Open Policy Agent that must agree as well.'),
+  })
+  .meta(rules({ message: 'a policy says something: set rules or opa', rule: 'has(self.rules) || has(self.opa)' }));
+
+export const toolSpec = z
+  .object({
+    description: z
+      .string()
+      .min(1)
+      .max(1024)
+      .optional()
+      .describe('What it is for; the model reads it. Of mcp and openapi, the operations bring their own.'),
+    mcp: mcp.optional(),
+    http: http.optional(),
+    openapi: openapi.optional(),
+    builtin: builtin.optional(),
+    allow: z
+      .array(z.string().min(1).max(253).describe('A name, or a part of names.'))
+      .min(1)
+      .max(256)
+      .optional()
+      .describe('Operations that agents may use, with * for any characters. Absent: all.'),
+    policy: policy.optional().describe('Who may call it, and how.'),
+    limits: z
+      .object({
+        callsPerMinute: z.int().min(1).max(1_000_000).optional().describe('Calls of the whole namespace in a minute.'),
+        concurrent: z.int().min(1).max(10_000).optional().describe('Calls under way at the same time.'),
+      })
+      .optional()
+      .describe('What it bears. Further calls are refused with the reason RateLimited.'),
+    timeout: someTime.optional().describe('How long one call may take. 30s if absent.'),
+    maxResultBytes: z
+      .int()
+      .min(1024)
+      .max(16 * 1024 * 1024)
+      .optional()
+      .describe('How large an answer may be. 1 MiB if absent.'),
+    trust: z
+      .enum(['trusted', 'untrusted'])
+      .default('untrusted')
+      .describe('Whether what it returns may hold words of strangers.'),
+    consequential: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether it changes something outside. Once an agent has read what is untrusted, it may not call such a tool in the same task.',
+      ),
+  })
+  .meta(
+    rules(
+      {
+        message: 'a Tool is one of mcp, http, openapi and builtin: set exactly one',
+        rule: '[has(self.mcp), has(self.http), has(self.openapi), has(self.builtin)].exists_one(one, one)',
+      },
+      {
+        message: 'allow chooses among operations, which only mcp and openapi have: remove it',
+        rule: '!has(self.allow) || has(self.mcp) || has(self.openapi)',
+        fieldPath: '.allow',
+      },
+      {
+        message: 'say in description what the endpoint does: the model knows nothing else of it',
+        rule: '!has(self.http) || has(self.description)',
+      },
+    ),
+  );
+
+export const toolStatus = z.object({
+  observedGeneration,
+  operations: z
+    .array(
+      z
+        .object({
+          name: z.string().max(253).describe('Its name.'),
+          description: z.string().max(256).optional().describe('The beginning of what it says of itself.'),
+        })
+        .describe('One operation.'),
+    )
+    .max(256)
+    .optional()
+    .describe('What agents can call, as far as it is allowed here.'),
+  server: z.string().max(253).optional().describe('What the server says that it is.'),
+  checkedAt: z.string().max(64).optional().describe('When it was last asked, RFC 3339.'),
+  conditions,
+});
+
+/** What an Agent may use. */
+export const toolGrant = z.object({
+  name: dnsLabel.describe('A Tool of this namespace.'),
+  allow: z
+    .array(z.string().min(1).max(253).describe('A name, or a part of names.'))
+    .min(1)
+    .max(256)
+    .optional()
+    .describe('Operations that this agent may use, with * for any characters. Absent: all that the Tool allows.'),
+});
+
+export type ToolSpec = z.infer<typeof toolSpec>;
+export type ToolStatus = z.infer<typeof toolStatus>;
+export type Tool = Resource<ToolSpec, ToolStatus>;
+export type ToolGrant = z.infer<typeof toolGrant>;
+
+/**
+ * The name under which a model calls an operation of a Tool: that of the Tool, and that of the operation if it has
+ * several. Providers take at most 64 letters, digits, _ and -.
+ */
+export const toolFunctionName = (tool: string, operation?: string): string =>
+  operation === undefined ? tool : `${tool}__${operation.replace(/[^A-Za-z0-9_-]/g, '_')}`;
