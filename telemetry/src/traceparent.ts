@@ -1,4 +1,7 @@
 // The header `traceparent`. https://www.w3.org/TR/trace-context-2/#traceparent-header
+import { attemptSpanId, runTraceId } from './ids.ts';
+import type { Spans } from './span.ts';
+
 export interface TraceContext {
   traceId: string;
   spanId: string;
@@ -19,3 +22,13 @@ export function parseTraceparent(header: unknown): TraceContext | undefined {
 
 export const formatTraceparent = ({ traceId, spanId, sampled }: TraceContext): string =>
   `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`;
+
+/** For whoever works on that attempt of a step. */
+export function attemptTraceparent(spans: Pick<Spans, 'sampled'>, run: string, step: string, attempt: number): string {
+  const traceId = runTraceId(run);
+  return formatTraceparent({
+    traceId,
+    spanId: attemptSpanId(run, step, attempt),
+    sampled: spans.sampled(traceId),
+  });
+}

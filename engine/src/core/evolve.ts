@@ -151,6 +151,7 @@ function start(state: RunState, unit: Unit, { at, data }: EventOf<'StepStarted'>
   Object.assign(unit, {
     phase: route.kind === 'service' || route.kind === 'job' || route.kind === 'inline' ? 'Running' : 'Waiting',
     attempt,
+    attemptStartedAt: at,
   });
   delete unit.retryAt;
   step.attempt = attempt;

@@ -177,6 +177,7 @@ export interface Unit {
   round: number;
   attempt: number;
   startedAt: number;
+  attemptStartedAt?: number;
   retryAt?: number;
   failure?: Failure;
   job?: string;

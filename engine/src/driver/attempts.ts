@@ -1,4 +1,5 @@
 // The attempts of one run that are at work: those at agents' services, and those in Jobs.
+import { attemptTraceparent } from '@kadre/telemetry';
 import type { Outcome, Route } from '../core/events.ts';
 import type { Json } from '../core/expression/values.ts';
 import type { Attempt, RunIdentity, Unit } from '../core/state.ts';
@@ -137,7 +138,7 @@ export class Attempts {
   }
 
   async #follow(attempt: Attempt, work: Extract<Work, { kind: 'agent' }>, { detach, stop }: Handle): Promise<void> {
-    const { connection, clock, limits, agents, mint } = this.#world;
+    const { connection, clock, limits, agents, mint, spans } = this.#world;
     const { id, accepted } = attempt;
     const name = { run: this.#run, step: id, attempt: attempt.attempt };
     const report = (news: News): void => {
@@ -147,6 +148,7 @@ export class Attempts {
       messageId: attemptKey(name),
       work,
       stepToken: () => mint(name, work.agent),
+      headers: spans ? { traceparent: attemptTraceparent(spans, this.#run.uid, id, attempt.attempt) } : {},
       place: () => {
         const { found, serving, url } = agents.resolve(this.#run.namespace, work.agent);
         return { found, ...(serving && url !== undefined && { url }) };

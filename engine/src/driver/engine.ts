@@ -20,7 +20,7 @@ export interface Engine {
  * it: each has its seat, its runs, and takes over those of engines that died. Rejects if the store cannot be read.
  */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
-  const { store, agents, budgets, logger, signal, clock = systemClock } = options;
+  const { store, agents, budgets, logger, spans, signal, clock = systemClock } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const secret = await store.secret('step-token');
   const dispatcher = new Agent({ connect: { timeout: limits.agentResponse } });
@@ -29,6 +29,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     store,
     agents,
     logger,
+    spans,
     clock,
     limits,
     signal,

@@ -2,7 +2,8 @@
 // is anything done about it.
 import { createHash } from 'node:crypto';
 import type { Delegation } from '@kadre/crds';
-import type { AppendEffects, CachedOutput, NewEvent, RunSubmission } from '@kadre/store';
+import type { AppendEffects, CachedOutput, NewEvent } from '@kadre/store';
+import { runTraceId, type Span, type Spans } from '@kadre/telemetry';
 import { cacheKeyOf, decide, type Surroundings } from '../core/decide.ts';
 import type { EngineEvent, EventOf } from '../core/events.ts';
 import { evolve, outputInside } from '../core/evolve.ts';
@@ -17,6 +18,7 @@ import { Attempts, type Listener, type Report } from './attempts.ts';
 import { Entrance } from './entrance.ts';
 import { attemptKey, jobName, jobRequest } from './jobs.ts';
 import { calledInputProblem, type Loaded } from './load.ts';
+import { spanOf } from './spans.ts';
 import { Waits } from './waits.ts';
 import type { World } from './world.ts';
 
@@ -51,11 +53,15 @@ export class Life {
   readonly #waits: Waits;
   readonly #entrance: Entrance;
   readonly #surroundings: Surroundings;
+  /** Undefined: nobody keeps the run's trace. */
+  readonly #spans: Spans | undefined;
   /** What was looked up in the cache. */
   readonly #cached = new Map<string, CachedOutput | null>();
   #seq: number;
   /** What the current turn has to record. */
   #events: EngineEvent[] = [];
+  /** What ends with them, if the run is traced. */
+  #ended: Span[] = [];
   #effects: Effects = noEffects();
   /** When that waits which may wait; Infinity: nothing does. */
   #acceptedAt = Infinity;
@@ -67,6 +73,7 @@ export class Life {
     this.#runner = runner;
     this.#epoch = epoch;
     this.#seq = seq;
+    if (world.spans?.sampled(runTraceId(state.run.uid))) this.#spans = world.spans;
     this.#attempts = new Attempts(world, runner, state.run);
     this.#waits = new Waits(world, state);
     this.#entrance = new Entrance(world, runner, state, submission);
@@ -202,6 +209,8 @@ export class Life {
   #record(event: EngineEvent): void {
     const before = 'step' in event.data ? this.state.active.get(event.data.step) : undefined;
     if (event.type === 'StepSucceeded') this.#keepInCache(event);
+    const span = this.#spans && spanOf(this.state, event);
+    if (span) this.#ended.push(span);
     evolve(this.state, event);
     this.#events.push(event);
     if (event.type === 'StepStarted') this.#onStarted(event.data.step);
@@ -255,6 +264,8 @@ export class Life {
     const closed = isOver(this.state);
     await this.#world.store.append(run.uid, this.#seq, events, { ...effects, projection, closed, epoch: this.#epoch });
     this.#seq += events.length;
+    // Only now has it happened, and a log that is read again does not come past here.
+    for (const span of this.#ended.splice(0)) this.#spans?.add(span);
   }
 
   #handOut(attempt: Attempt, resumed: boolean): void {

@@ -1,5 +1,6 @@
 import type { Budget } from '@kadre/crds';
 import type { Store } from '@kadre/store';
+import type { Spans } from '@kadre/telemetry';
 import type { Logger } from 'pino';
 import type { AgentDirectory } from './agents.ts';
 import type { Clock } from './clock.ts';
@@ -10,6 +11,8 @@ export interface EngineOptions {
   /** The Budgets of a namespace, from a cache that is complete. Absent: there are none. */
   budgets?: { list(namespace: string): Budget[] };
   logger: Logger;
+  /** Absent: runs leave no traces. */
+  spans?: Spans;
   /** Aborts to stop the engine: tasks go on at their agents and are picked up again at the next start. */
   signal: AbortSignal;
   clock?: Clock;

@@ -1,6 +1,7 @@
 // What all runs of one engine share.
 import type { RunQueue } from '@kadre/crds';
 import type { Store } from '@kadre/store';
+import type { Spans } from '@kadre/telemetry';
 import type { Logger } from 'pino';
 import type { A2AConnection } from './a2a/connection.ts';
 import type { Admission } from './admission.ts';
@@ -14,6 +15,7 @@ export interface World {
   store: Store;
   agents: AgentDirectory;
   logger: Logger;
+  spans: Spans | undefined;
   clock: Clock;
   limits: EngineLimits;
   signal: AbortSignal;

@@ -1,6 +1,7 @@
 // A store on disk, an engine on it and whatever agents a test wants; the operator's part is played on demand.
 import { API_VERSION, type Budget, type BudgetSpec } from '@kadre/crds';
 import { openSqliteStore, type JobRecord, type RunProjection, type RunSubmission, type Store } from '@kadre/store';
+import type { Spans } from '@kadre/telemetry';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +22,8 @@ export class Bench {
   readonly agents: Agents = {};
   /** In the namespace of the runs. */
   readonly budgets: Budget[] = [];
+  /** What engines that are started from now on leave of their runs. */
+  spans: Spans | undefined;
   readonly store: Store;
   readonly open: () => Store | Promise<Store>;
   readonly #tidy: () => Promise<void>;
@@ -64,6 +67,7 @@ export class Bench {
       logger: silent,
       signal: stop.signal,
       limits: { ...this.#limits, ...limits },
+      ...(this.spans && { spans: this.spans }),
     };
     this.#engine = { stop, engine: await startEngine(options) };
   }

@@ -59,8 +59,9 @@ export class A2AConnection {
     params: unknown,
     signal: AbortSignal,
     take: (response: StreamResponse) => 'enough' | undefined,
+    headers: Record<string, string> = {},
   ): Promise<void> {
-    const response = await this.#post(base, method, params, signal, this.#options.streamSilence);
+    const response = await this.#post(base, method, params, signal, this.#options.streamSilence, headers);
     const type = String(response.headers['content-type'] ?? '');
     if (response.statusCode === 200 && type.startsWith('text/event-stream')) await readStream(response, base, take);
     else take(streamResponse(resultOf(await readText(response, base), response.statusCode, base), base));
@@ -72,10 +73,12 @@ export class A2AConnection {
     params: unknown,
     signal: AbortSignal,
     bodyTimeout: number,
+    more: Record<string, string> = {},
   ): Promise<Response> {
     const { dispatcher, agentResponse } = this.#options;
     const body = JSON.stringify({ jsonrpc: '2.0', id: ++this.#id, method, params });
     const headers = {
+      ...more,
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',
       'a2a-version': '1.0',

@@ -14,6 +14,8 @@ export interface Order {
   work: Extract<Work, { kind: 'agent' }>;
   /** A fresh token for the step. */
   stepToken: () => string;
+  /** Further headers of the message. */
+  headers?: Record<string, string>;
   /** Where the agent is served now. */
   place: () => { found: boolean; url?: string };
 }
@@ -122,16 +124,15 @@ class Follower {
     if (!found) throw new CallError(`there is no agent ${this.#order.work.agent}`, { failure: 'AgentNotFound' });
     if (url === undefined) throw new CallError(`the agent ${this.#order.work.agent} is not served`);
     this.#view = new TaskView();
-    const { messageId, work, stepToken } = this.#order;
+    const { messageId, work, stepToken, headers } = this.#order;
     const parts = [
       ...(work.prompt === undefined ? [] : [{ text: work.prompt }]),
       ...(work.input === undefined ? [] : [{ data: work.input, mediaType: 'application/json' }]),
     ];
     const metadata = { [a2aMetadata.stepToken]: stepToken() };
     const params = { message: { messageId, role: 'ROLE_USER', parts, metadata }, configuration: { historyLength: 0 } };
-    await this.#options.connection.stream(url, 'SendStreamingMessage', params, this.#signal, (event) =>
-      this.#take(event, url),
-    );
+    const take = (event: StreamResponse): 'enough' | undefined => this.#take(event, url);
+    await this.#options.connection.stream(url, 'SendStreamingMessage', params, this.#signal, take, headers);
     if (!this.#accepted && !this.#view.outcome)
       throw new CallError(`${url} ended its stream without a word about a task`);
   }
