@@ -82,7 +82,7 @@ export class Gate {
   /** The Model has changed. Whatever is older than what is known is left aside. */
   follow(model: ProviderModel): void {
     const share = this.#around.share();
-    const newer = (model.metadata.generation ?? 0) >= (this.#model.metadata.generation ?? 0);
+    const newer = model.metadata.generation >= this.#model.metadata.generation;
     if (newer) this.#model = model;
     if (!newer && share === this.#share) return;
     this.#share = share;

@@ -23,9 +23,7 @@ interface LimiterOptions {
 const MOST_GATES = 4_096;
 const ALONE: Share = { rank: 0, of: 1 };
 
-export function createLimiter(
-  options: LimiterOptions,
-): Limiter & { available(model: ProviderModel): 'yes' | 'busy' | 'open' } {
+export function createLimiter(options: LimiterOptions): Required<Limiter> {
   const { models, clock, callMs, share = () => ALONE, registry, random = Math.random } = options;
   const gates = new Map<string, Gate>();
   /** A Model is another object when it has changed, so that one look-up tells both. */
@@ -41,7 +39,7 @@ export function createLimiter(
     const { namespace = '', name, uid } = model.metadata;
     const key = `${namespace}/${name}`;
     const found = gates.get(key);
-    const gate = found?.model.metadata.uid === uid && found ? found : new Gate(model, around);
+    const gate = found && found.model.metadata.uid === uid ? found : new Gate(model, around);
     if (gate !== found) gates.set(key, gate);
     if (gates.size > MOST_GATES) forgetOne(gates);
     gate.follow(model);

@@ -5,7 +5,7 @@ import type { Clock, GatewayStore } from '../options.ts';
 import type { Share } from './limits.ts';
 
 export interface SharedLimits {
-  current(): Share;
+  readonly current: () => Share;
   start(): void;
   /** Gives its share back to the others. Never throws. */
   stop(): Promise<void>;
