@@ -13,6 +13,9 @@ import { isOver, type Attempt, type RunState, type Unit } from './state.ts';
 /** The most that all outputs of a run, or its result, may come to as JSON. They are held in memory while it runs. */
 export const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
+/** Of an output, in characters of JSON. */
+export const sizeOf = (output: Json): number => JSON.stringify(output).length;
+
 export const noUsage: UsageTotal = { inputTokens: 0, outputTokens: 0, costNanoUsd: 0, unpricedCalls: 0 };
 
 /**

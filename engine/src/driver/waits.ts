@@ -3,7 +3,7 @@
 import type { ApprovalDecision, ApprovalRequest, PublishedEvent } from '@kadre/store';
 import type { Outcome } from '../core/events.ts';
 import type { Json } from '../core/expression/values.ts';
-import { takes } from '../core/settle.ts';
+import { sizeOf, takes } from '../core/settle.ts';
 import type { Attempt, RunState } from '../core/state.ts';
 import { workOf } from '../core/work.ts';
 import type { Report } from './attempts.ts';
@@ -106,7 +106,7 @@ export class Waits {
       if ('failure' in taken) return taken;
       if (!taken.value) continue;
       events.splice(position, 1);
-      return { output, bytes: JSON.stringify(output).length, source: { kind: 'event', id } };
+      return { output, bytes: sizeOf(output), source: { kind: 'event', id } };
     }
     return undefined;
   }
@@ -119,5 +119,5 @@ export class Waits {
 function decided({ approved, answer, by, at }: ApprovalDecision): Outcome {
   if (!approved) return { failure: { reason: 'ApprovalRejected', message: `${by} rejected it` } };
   const output: Json = { approved, answer: (answer ?? null) as Json, by, at: new Date(at).toISOString() };
-  return { output, bytes: JSON.stringify(output).length, source: { kind: 'approval', by } };
+  return { output, bytes: sizeOf(output), source: { kind: 'approval', by } };
 }
