@@ -36,6 +36,13 @@ export const CALL_HEADER = 'kadre-call';
 /** Header of an answer that came from the journal. */
 export const REPLAYED_HEADER = 'kadre-replayed';
 
+/**
+ * The header `traceparent` of W3C's trace context. What an agent is asked with it, it passes on with each model call; an
+ * agent that makes spans of its own passes on theirs, under the same trace id.
+ */
+export const TRACE_HEADER = 'traceparent';
+export const traceparent = z.string().regex(/^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/);
+
 /** Keys in the metadata of A2A messages and tasks. */
 export const a2aMetadata = {
   stepToken: 'kadre.dev/step-token',
@@ -144,6 +151,7 @@ export const stepPayload = z.object({
   attempt: z.int(),
   prompt: z.string().optional(),
   input: z.unknown().optional(),
+  traceparent: traceparent.optional().catch(undefined).describe('Of the step, if traces are kept.'),
 });
 export type StepPayload = z.infer<typeof stepPayload>;
 

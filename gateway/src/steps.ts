@@ -2,6 +2,7 @@
 // projected one says which pod it is, the step token says which step it was made for, and the two must belong together.
 import { STEP_PATH, STEP_RESULT_PATH, stepOutcome, type StepOutcome, type StepPayload } from '@kadre/crds';
 import type { JobRecord, StepClaims, Store } from '@kadre/store';
+import { attemptTraceparent, type Spans } from '@kadre/telemetry';
 import type { FastifyInstance } from 'fastify';
 import type { Caller } from './access/caller.ts';
 import { forbidden, GatewayError, invalidRequest, unauthorized } from './errors.ts';
@@ -9,13 +10,16 @@ import { forbidden, GatewayError, invalidRequest, unauthorized } from './errors.
 type StepStore = Pick<Store, 'job' | 'finishJob'>;
 type AgentJob = JobRecord & { work: { agent: { payload: StepPayload } } };
 
-export function registerSteps(app: FastifyInstance, store: StepStore): void {
+/** `spans`: where the step's own go; absent if traces are not kept. */
+export function registerSteps(app: FastifyInstance, store: StepStore, spans?: Spans): void {
   app.get(STEP_PATH, async (http): Promise<StepPayload> => {
     const job = await jobOf(store, http.record.caller as Caller);
     if (job.state === 'finished' || job.abandoned) {
       throw new GatewayError(410, 'Cancelled', 'The step is over: there is nothing left to do.');
     }
-    return job.work.agent.payload;
+    const { payload } = job.work.agent;
+    const { run, step, attempt } = payload;
+    return { ...payload, ...(spans && { traceparent: attemptTraceparent(spans, run, step, attempt) }) };
   });
 
   app.post(STEP_RESULT_PATH, async (http): Promise<{ recorded: boolean }> => {

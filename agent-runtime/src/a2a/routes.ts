@@ -2,6 +2,7 @@
 import { A2A_PATH, AGENT_CARD_PATH } from '@kadre/crds';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { openEventStream } from '../serve/event-stream.ts';
+import { traceparentOf } from '../serve/exchange.ts';
 import { agentCard } from './card.ts';
 import { internalError, invalidRequest, type RpcError } from './errors.ts';
 import { handleRpc, type RpcContext, type RpcId, type RpcOutcome } from './rpc.ts';
@@ -61,6 +62,7 @@ function rpcRoute(scope: FastifyInstance, context: RpcContext, { maxStreams }: A
     const outcome = await handleRpc(context, {
       body,
       version,
+      traceparent: traceparentOf(request),
     });
     if ('error' in outcome) return sendError(reply, outcome.id, outcome.error);
     if ('result' in outcome) return reply.send(envelope(outcome.id, { result: outcome.result }));

@@ -35,10 +35,12 @@ export interface RpcCall {
   body: string;
   /** The A2A-Version header or query parameter; empty when there is none. */
   version: string;
+  /** Of the request. */
+  traceparent?: string | undefined;
 }
 
 type Outcome = { result: unknown } | { stream: Task; historyLength?: number | null | undefined };
-type Method = (context: RpcContext, params: unknown) => Outcome | Promise<Outcome>;
+type Method = (context: RpcContext, params: unknown, traceparent?: string) => Outcome | Promise<Outcome>;
 
 const request = z.object({
   jsonrpc: z.literal('2.0', 'jsonrpc must be "2.0"'),
@@ -79,24 +81,27 @@ export async function handleRpc(context: RpcContext, call: RpcCall): Promise<Rpc
     requireVersion(call.version);
     const handler = methods.get(method);
     if (handler === undefined) throw methodNotFound(method);
-    return { id, ...(await handler(context, params)) };
+    return { id, ...(await handler(context, params, call.traceparent)) };
   } catch (error) {
     return { id, error: rpcError(context, error) };
   }
 }
 
-async function sendMessage(context: RpcContext, params: unknown): Promise<Outcome> {
+async function sendMessage(context: RpcContext, params: unknown, traceparent?: string): Promise<Outcome> {
   const { message, configuration } = checked(sendParams, params);
-  const task = send(context, { message, configuration });
+  const task = send(context, { message, configuration }, traceparent);
   if (configuration?.returnImmediately !== true) await task.finished;
   if (task.lost)
     throw internalError('AgentUnavailable', 'The agent was shut down before it had an answer; send the message again.');
   return { result: { task: task.snapshot({ historyLength: configuration?.historyLength, artifacts: true }) } };
 }
 
-function sendStreamingMessage(context: RpcContext, params: unknown): Outcome {
+function sendStreamingMessage(context: RpcContext, params: unknown, traceparent?: string): Outcome {
   const { message, configuration } = checked(sendParams, params);
-  return { stream: send(context, { message, configuration }), historyLength: configuration?.historyLength };
+  return {
+    stream: send(context, { message, configuration }, traceparent),
+    historyLength: configuration?.historyLength,
+  };
 }
 
 function getTask({ tasks }: RpcContext, params: unknown): Outcome {
@@ -121,7 +126,7 @@ function subscribeToTask({ tasks }: RpcContext, params: unknown): Outcome {
 }
 
 /** The same message again joins the task that it started. */
-function send(context: RpcContext, { message, configuration }: SendParams): Task {
+function send(context: RpcContext, { message, configuration }: SendParams, traceparent?: string): Task {
   if (configuration?.taskPushNotificationConfig != null) {
     throw a2aError('PUSH_NOTIFICATION_NOT_SUPPORTED', 'This agent sends no push notifications; use SubscribeToTask.');
   }
@@ -133,6 +138,7 @@ function send(context: RpcContext, { message, configuration }: SendParams): Task
       messages,
       signal: slot.signal,
       stepToken: message.metadata?.[a2aMetadata.stepToken],
+      traceparent,
     };
     void work(context, task, slot, turn);
   });

@@ -13,6 +13,8 @@ export interface Turn {
   params?: Record<string, unknown>;
   signal: AbortSignal;
   stepToken?: string | undefined;
+  /** Of the trace that the turn is part of. */
+  traceparent?: string | undefined;
 }
 
 export interface Answer {
@@ -52,6 +54,7 @@ export async function createAgent(
   const call = (turn: Turn, number: number, messages = turn.messages) => ({
     signal: turn.signal,
     stepToken: turn.stepToken,
+    traceparent: turn.traceparent,
     number,
     body: {
       ...responseFormat(config),

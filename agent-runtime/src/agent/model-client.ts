@@ -1,5 +1,5 @@
 // The agent's only way to a model: the gateway, on the OpenAI wire.
-import { CALL_HEADER, STEP_HEADER, failureReasons, type FailureReason } from '@kadre/crds';
+import { CALL_HEADER, STEP_HEADER, TRACE_HEADER, failureReasons, type FailureReason } from '@kadre/crds';
 import type { Dispatcher, request } from 'undici';
 import type { TokenSource } from '../credentials.ts';
 import { AgentFailure, asFailure } from '../failure.ts';
@@ -12,6 +12,7 @@ export interface ModelCall {
   /** Aborts the call; its reason, if an AgentFailure, becomes the failure of the call. */
   signal: AbortSignal;
   stepToken?: string | undefined;
+  traceparent?: string | undefined;
   /**
    * Its place among the calls of the task, from 1. A task that is begun anew, and a call whose connection broke, is
    * answered from the gateway's journal under the same number.
@@ -150,6 +151,7 @@ async function attempt(
         'content-type': 'application/json',
         accept: stream ? 'text/event-stream' : 'application/json',
         ...(call.stepToken === undefined ? {} : { [STEP_HEADER]: call.stepToken, [CALL_HEADER]: String(call.number) }),
+        ...(call.traceparent === undefined ? {} : { [TRACE_HEADER]: call.traceparent }),
       },
       body: JSON.stringify(stream ? { ...call.body, stream: true } : call.body),
     }),

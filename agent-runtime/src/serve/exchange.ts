@@ -1,5 +1,6 @@
 // What the routes of an agent share.
-import type { FastifyReply } from 'fastify';
+import { TRACE_HEADER, traceparent } from '@kadre/crds';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Agent } from '../agent/agent.ts';
 import { AgentFailure } from '../failure.ts';
 import type { Slot, WorkGate } from './work-gate.ts';
@@ -8,6 +9,10 @@ export interface RouteContext {
   agent: Agent;
   gate: WorkGate;
 }
+
+/** The caller's header, if it is one. */
+export const traceparentOf = ({ headers }: Pick<FastifyRequest, 'headers'>): string | undefined =>
+  traceparent.safeParse(headers[TRACE_HEADER]).data;
 
 /** Does one piece of work for one request; it is aborted when the client goes away. */
 export async function withSlot<T>(gate: WorkGate, reply: FastifyReply, work: (slot: Slot) => Promise<T>): Promise<T> {

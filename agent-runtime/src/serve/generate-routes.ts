@@ -7,7 +7,7 @@ import { compileSchema, type SchemaCheck } from '../agent/json-schema.ts';
 import { compilePrompt, type PromptTemplate } from '../agent/prompt-template.ts';
 import { asFailure } from '../failure.ts';
 import { openEventStream } from './event-stream.ts';
-import { withSlot, type RouteContext } from './exchange.ts';
+import { traceparentOf, withSlot, type RouteContext } from './exchange.ts';
 import { badRequest, wireError } from './http-errors.ts';
 
 const generateRequest = z.strictObject({
@@ -19,11 +19,8 @@ const generateRequest = z.strictObject({
 export function generateRoutes(app: FastifyInstance, context: RouteContext): void {
   app.post('/generate', async (request, reply) => {
     const body = parseGenerate(request.body);
-    const messages = [userMessage(body.prompt, body.input)];
-    if (body.stream) return streamPieces(context, reply, messages);
-    return withSlot(context.gate, reply, async ({ signal }) =>
-      shown(await context.agent.answer({ messages, signal }), context),
-    );
+    const asked = { messages: [userMessage(body.prompt, body.input)], traceparent: traceparentOf(request) };
+    return body.stream ? streamPieces(context, reply, asked) : answerOnce(context, reply, asked);
   });
 }
 
@@ -58,9 +55,7 @@ export function endpointRoutes(app: FastifyInstance, context: RouteContext, endp
       const problem = check?.(request.body);
       if (problem !== undefined) throw badRequest(`The request does not match the schema of ${path}: ${problem}.`);
       const messages = [userMessage(prompt(request.body), undefined)];
-      return withSlot(context.gate, reply, async ({ signal }) =>
-        shown(await context.agent.answer({ messages, signal }), context),
-      );
+      return answerOnce(context, reply, { messages, traceparent: traceparentOf(request) });
     });
   }
 }
@@ -77,10 +72,15 @@ function shown({ output, usage }: Omit<Answer, 'completion'>, { agent }: RouteCo
   return { output, usage, model: agent.config.model };
 }
 
+type Asked = Omit<Turn, 'signal'>;
+
+const answerOnce = (context: RouteContext, reply: FastifyReply, asked: Asked) =>
+  withSlot(context.gate, reply, async ({ signal }) => shown(await context.agent.answer({ ...asked, signal }), context));
+
 /** Events: `delta` {"text"} as it is written, then `result` with the whole answer, or `error`. */
-function streamPieces(context: RouteContext, reply: FastifyReply, messages: Turn['messages']): Promise<void> {
+function streamPieces(context: RouteContext, reply: FastifyReply, asked: Asked): Promise<void> {
   return withSlot(context.gate, reply, async ({ signal }) => {
-    const pieces = context.agent.pieces({ messages, signal });
+    const pieces = context.agent.pieces({ ...asked, signal });
     // Until the first piece is here, a failure can still be told by the status of the response.
     let { value: piece } = await pieces.next();
     const events = openEventStream(reply);

@@ -5,7 +5,7 @@ import type { Turn } from '../agent/agent.ts';
 import type { ChatChunk, ChatCompletion, ChatMessage } from '../agent/chat.ts';
 import { asFailure } from '../failure.ts';
 import { openEventStream } from './event-stream.ts';
-import { withSlot, type RouteContext } from './exchange.ts';
+import { traceparentOf, withSlot, type RouteContext } from './exchange.ts';
 import { badRequest, wireError, type WireError } from './http-errors.ts';
 
 const chatRequest = z.looseObject({
@@ -30,7 +30,12 @@ export function openaiRoutes(app: FastifyInstance, context: RouteContext): void 
     if (body.model !== name) return reply.code(404).send(unknownModel(body.model, name));
     if (context.agent.config.output !== undefined) refuseFormats(body);
     return withSlot(context.gate, reply, async ({ signal }) => {
-      const turn = { messages: body.messages as ChatMessage[], params: passedOn(body), signal };
+      const turn = {
+        messages: body.messages as ChatMessage[],
+        params: passedOn(body),
+        signal,
+        traceparent: traceparentOf(request),
+      };
       if (body.stream !== true) return completionOf((await context.agent.answer(turn)).completion, name);
       return streamChunks(context, turn, reply, body);
     });

@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { a2aRoutes, type A2aOptions } from '../a2a/routes.ts';
 import type { RpcContext } from '../a2a/rpc.ts';
 import { AgentFailure, asFailure } from '../failure.ts';
-import type { RouteContext } from './exchange.ts';
+import { traceparentOf, type RouteContext } from './exchange.ts';
 import { endpointRoutes, generateRoutes, type CompiledEndpoint } from './generate-routes.ts';
 import { sendFailure } from './http-errors.ts';
 import type { Metrics } from './metrics.ts';
@@ -109,7 +109,14 @@ function observe(app: FastifyInstance, { metrics, logger, gate }: ServerContext)
       metrics.request({ method: request.method, route, status }, seconds);
       const level = QUIET.has(route) ? 'debug' : 'info';
       logger[level](
-        { requestId: request.id, method: request.method, route, status, ms: Math.round(seconds * 1000) },
+        {
+          requestId: request.id,
+          traceId: traceparentOf(request)?.split('-')[1],
+          method: request.method,
+          route,
+          status,
+          ms: Math.round(seconds * 1000),
+        },
         'request',
       );
     });

@@ -78,6 +78,7 @@ async function carryOut(
       messages: [userMessage(payload.prompt, payload.input)],
       signal,
       stepToken,
+      traceparent: payload.traceparent,
     });
     return { output };
   } catch (error) {
