@@ -29,6 +29,14 @@ describe('the environment', () => {
     });
   });
 
+  test('has traces kept, all of them unless it is told a part, once there is a collector for them', () => {
+    const collector = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
+    const endpoint = collector.OTEL_EXPORTER_OTLP_ENDPOINT;
+    expect(readConfig({ ...complete, ...collector }).telemetry).toEqual({ endpoint, sampleRatio: 1 });
+    expect(readConfig({ ...complete, ...collector, KADRE_TRACES_RATIO: '0.1' }).telemetry?.sampleRatio).toBe(0.1);
+    expect(readConfig({ ...complete, KADRE_TRACES_RATIO: '0.1' }).telemetry).toBeUndefined();
+  });
+
   test('asks of an engine alone only for what an engine needs', () => {
     const { POD_NAMESPACE, POD_NAME } = complete;
     expect(read({ POD_NAMESPACE, POD_NAME }, ['engine'])).toMatchObject({ runtimeImage: '', gatewayUrl: '' });
@@ -41,6 +49,9 @@ describe('the environment', () => {
     ['a server address that is no URL', { KADRE_SERVER_URL: 'server' }, /KADRE_SERVER_URL must be the URL/],
     ['a port that is a word', { KADRE_GATEWAY_PORT: 'http' }, /KADRE_GATEWAY_PORT must be a port/],
     ['a port that is too large', { KADRE_HEALTH_PORT: '70000' }, /KADRE_HEALTH_PORT must be a port/],
+    ['a collector that is no URL', { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector' }, /OTLP_ENDPOINT must be the URL/],
+    ['more than all traces', { KADRE_TRACES_RATIO: '2' }, /KADRE_TRACES_RATIO must be the part/],
+    ['traces of no number', { KADRE_TRACES_RATIO: 'some' }, /KADRE_TRACES_RATIO must be the part/],
     ['an unknown log level', { KADRE_LOG_LEVEL: 'loud' }, /KADRE_LOG_LEVEL must be debug/],
     ['a store that is no PostgreSQL', { KADRE_STORE_URL: 'mysql://canary@db' }, /KADRE_STORE_URL must look like/],
     ['connections that are not counted', { KADRE_STORE_CONNECTIONS: 'many' }, /KADRE_STORE_CONNECTIONS must be how/],

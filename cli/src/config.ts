@@ -19,6 +19,8 @@ export interface Config {
   logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** Such as cluster.local. Absent: names end in .svc, and each pod's search path completes them. */
   clusterDomain?: string;
+  /** Absent: nobody wants traces. */
+  telemetry?: { endpoint: string; sampleRatio: number };
   systemNamespace: string;
   identity: string;
 }
@@ -109,6 +111,9 @@ function configOf(e: Environment): Config {
     healthPort: e.KADRE_HEALTH_PORT,
     logLevel: e.KADRE_LOG_LEVEL,
     ...(e.KADRE_CLUSTER_DOMAIN !== undefined && { clusterDomain: e.KADRE_CLUSTER_DOMAIN }),
+    ...(e.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined && {
+      telemetry: { endpoint: e.OTEL_EXPORTER_OTLP_ENDPOINT, sampleRatio: e.KADRE_TRACES_RATIO },
+    }),
     systemNamespace: e.POD_NAMESPACE,
     identity: e.POD_NAME,
   };

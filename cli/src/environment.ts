@@ -20,6 +20,8 @@ const PART = '[A-Za-z0-9_=-][A-Za-z0-9_.=-]{0,199}';
 const PREFIX = new RegExp(`^${PART}(/${PART})*$`);
 const prefixRule = 'parts of letters, digits and _ . = -, with slashes between them';
 
+const ratioRule = 'KADRE_TRACES_RATIO must be the part of all traces that is kept, from 0 to 1';
+
 export const environment = z.object({
   KADRE_DATA_DIR: z.string().default('/var/lib/kadre'),
   KADRE_RUNTIME_IMAGE: z.string().optional(),
@@ -32,6 +34,16 @@ export const environment = z.object({
     .enum(['debug', 'info', 'warn', 'error'], { error: 'KADRE_LOG_LEVEL must be debug, info, warn or error' })
     .default('info'),
   KADRE_CLUSTER_DOMAIN: z.string().optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url({
+      protocol: /^https?$/,
+      error: 'OTEL_EXPORTER_OTLP_ENDPOINT must be the URL of a collector, such as http://collector.monitoring.svc:4318',
+    })
+    .optional(),
+  KADRE_TRACES_RATIO: z.coerce
+    .number({ error: ratioRule })
+    .refine((ratio) => ratio >= 0 && ratio <= 1, { error: ratioRule })
+    .default(1),
   POD_NAMESPACE: z.string({ error: 'POD_NAMESPACE must name the namespace that Kadre runs in' }),
   POD_NAME: z.string({ error: 'POD_NAME must name this replica' }),
 

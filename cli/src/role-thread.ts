@@ -9,7 +9,7 @@ import type { RoleName } from './role-name.ts';
 import type { FromRole, RoleData, RunningRole, ToRole } from './role-protocol.ts';
 
 /** What a role is given to start with. */
-export interface RoleContext extends Omit<RoleData, 'role'> {
+export interface RoleContext extends RoleData {
   logger: Logger;
   registry: Registry;
 }
@@ -24,7 +24,8 @@ const RESOLUTION = 10;
 export async function runRole(starters: Record<RoleName, () => Promise<StartRole>>): Promise<void> {
   const port = parentPort;
   if (!port) throw new Error('a role runs in a worker thread');
-  const { role, ...data } = workerData as RoleData;
+  const data = workerData as RoleData;
+  const { role } = data;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const logger = pino({ level: data.config.logLevel, name: 'kadre' }).child({ role });

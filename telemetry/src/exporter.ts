@@ -10,7 +10,7 @@ import type { Attributes, Span } from './span.ts';
 export interface Exporter {
   /** Throws if the collector did not take them. */
   send: (spans: Span[]) => Promise<void>;
-  close: () => Promise<void>;
+  close: () => void;
 }
 
 export interface ExporterOptions {
@@ -46,7 +46,7 @@ export function createExporter({ endpoint, resource, version, timeoutMs }: Expor
             code === ExportResultCode.SUCCESS ? resolve() : reject(error ?? new Error('the collector took nothing')),
         );
       }),
-    close: () => exporter.shutdown(),
+    close: () => void exporter.shutdown().catch(() => undefined),
   };
 }
 

@@ -210,6 +210,20 @@ describe('the chart', () => {
     expect((await chart(set)).map((object) => object.kind)).not.toContain(kind);
   });
 
+  test('sends traces to a collector, with the part and the headers that it is told, and lets them pass', async () => {
+    const endpoint = 'telemetry.otlpEndpoint=http://collector.monitoring.svc:4318';
+    const objects = await chart(endpoint, 'telemetry.sampleRatio=0.25', 'telemetry.headers.existingSecret=otlp');
+    expect(podOf(objects).containers[0]?.env).toEqual(
+      expect.arrayContaining([
+        { name: 'OTEL_EXPORTER_OTLP_ENDPOINT', value: 'http://collector.monitoring.svc:4318' },
+        { name: 'KADRE_TRACES_RATIO', value: '0.25' },
+        { name: 'OTEL_EXPORTER_OTLP_HEADERS', valueFrom: { secretKeyRef: { name: 'otlp', key: 'headers' } } },
+      ]),
+    );
+    const policy = objects.find(({ kind }) => kind === 'NetworkPolicy');
+    expect((policy?.spec as { egress: unknown[] }).egress.at(-1)).toEqual({ ports: [{ port: 4318, protocol: 'TCP' }] });
+  });
+
   test('adds egress rules to its own', async () => {
     const policy = (await chart('networkPolicy.extraEgress[0].ports[0].port=11434')).find(
       ({ kind }) => kind === 'NetworkPolicy',
@@ -229,6 +243,7 @@ describe('the chart', () => {
     ['blobs in two places', 'blobs.existingClaim=a,blobs.s3.bucket=kadre,s3.existingSecret=aws', /blobs/],
     ['a misspelt value', 'replica=1', /replica/],
     ['a digest that is none', 'image.digest=latest', /digest/],
+    ['more than all traces', 'telemetry.sampleRatio=2', /sampleRatio/],
     ['a level that does not exist', 'logLevel=verbose', /logLevel/],
   ])('refuses %s', async (_what, set, complaint) => {
     await expect(chart(set)).rejects.toThrow(complaint);

@@ -130,6 +130,23 @@ spec:
             - name: KADRE_CLUSTER_DOMAIN
               value: {{ . }}
             {{- end }}
+            {{- with $.Values.telemetry }}
+            {{- if .otlpEndpoint }}
+            - name: OTEL_EXPORTER_OTLP_ENDPOINT
+              value: {{ .otlpEndpoint | quote }}
+            - name: KADRE_TRACES_RATIO
+              value: {{ .sampleRatio | quote }}
+            {{- with .headers }}
+            {{- if .existingSecret }}
+            - name: OTEL_EXPORTER_OTLP_HEADERS
+              valueFrom:
+                secretKeyRef:
+                  name: {{ .existingSecret }}
+                  key: {{ .key }}
+            {{- end }}
+            {{- end }}
+            {{- end }}
+            {{- end }}
             {{- with include "kadre.blobsEnv" $ | trim }}
             {{- . | nindent 12 }}
             {{- end }}

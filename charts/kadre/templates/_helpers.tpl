@@ -44,6 +44,9 @@ spec:
 {{- if or .Values.blobs.s3.bucket .Values.archive.s3.bucket }}
 {{- include "kadre.egressTo" .Values.networkPolicy.s3 }}
 {{- end }}
+{{- if .Values.telemetry.otlpEndpoint }}
+{{- include "kadre.egressTo" .Values.networkPolicy.telemetry }}
+{{- end }}
 {{- with .Values.networkPolicy.extraEgress }}
 {{ toYaml . }}
 {{- end }}

@@ -1,20 +1,24 @@
 import { startEngine as start } from '@kadre/engine';
 import type { StartRole } from '../role-thread.ts';
 import { openSurroundings } from './surroundings.ts';
+import { openTracing } from './tracing.ts';
 
 export const startEngine: StartRole = async (context) => {
   const { store, sources, close } = await openSurroundings(context);
   // Before the agents are known, each of them would seem not to be there.
   await sources.start();
+  const tracing = await openTracing(context);
   const stopping = new AbortController();
   const { logger } = context;
   const { agents, budgets } = sources;
-  const engine = await start({ store, agents, budgets, logger, signal: stopping.signal });
+  const spans = tracing?.spans;
+  const engine = await start({ store, agents, budgets, logger, ...(spans && { spans }), signal: stopping.signal });
   return {
     stop: async () => {
       stopping.abort();
       await engine.stopped;
       await close();
+      await tracing?.stop();
     },
   };
 };

@@ -2,12 +2,21 @@ import { createGateway } from '@kadre/gateway';
 import { listenEverywhere } from './listen.ts';
 import type { StartRole } from '../role-thread.ts';
 import { openSurroundings } from './surroundings.ts';
+import { openTracing } from './tracing.ts';
 
 export const startGateway: StartRole = async (context) => {
   const { config, logger, registry } = context;
   const prices = { namespace: config.systemNamespace, name: 'kadre-prices' };
   const { store, sources, close } = await openSurroundings(context, { prices });
-  const gateway = createGateway({ ...sources, store, logger, registry, ready: () => sources.ready() });
+  const tracing = await openTracing(context);
+  const gateway = createGateway({
+    ...sources,
+    store,
+    logger,
+    registry,
+    ...(tracing && { spans: tracing.spans }),
+    ready: () => sources.ready(),
+  });
   await sources.start();
   const address = await listenEverywhere(gateway, config.gatewayPort);
   logger.info({ address }, 'The gateway listens.');
@@ -15,6 +24,7 @@ export const startGateway: StartRole = async (context) => {
     stop: async () => {
       await gateway.close();
       await close();
+      await tracing?.stop();
     },
   };
 };
