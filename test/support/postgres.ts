@@ -133,9 +133,6 @@ function postmaster(data: string): number {
 async function findPrograms(): Promise<string> {
   const found = installed();
   if (found !== undefined) return found;
-  if (process.getuid?.() !== 0) {
-    throw new Error('these tests need PostgreSQL: install it with apt-get install postgresql, or run them as root');
-  }
   // Its settings first, so that no cluster is made that nobody asked for.
   await installPackages(['postgresql-common'], 'the store of the tests', console.error);
   await appendFile('/etc/postgresql-common/createcluster.conf', '\ncreate_main_cluster = false\n');

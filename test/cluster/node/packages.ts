@@ -30,10 +30,13 @@ export async function ensurePackages(report: Report): Promise<void> {
   await installPackages(missing, 'the node cluster', report);
 }
 
-/** Installs packages with apt-get. Throws an Error when the machine is no Debian; `what` needs them. */
+/** Installs packages with apt-get. Throws an Error that says what to do when the machine is no Debian, or we are not root. */
 export async function installPackages(names: readonly string[], what: string, report: Report): Promise<void> {
   if (!isDebian()) {
     throw new Error(`${what} needs ${names.join(', ')}, which are only installed by themselves on Debian and Ubuntu`);
+  }
+  if (process.getuid?.() !== 0) {
+    throw new Error(`${what} needs ${names.join(', ')}: run this as root, or apt-get install ${names.join(' ')}`);
   }
   report(`installing with apt-get: ${names.join(', ')}`);
   const environment = { DEBIAN_FRONTEND: 'noninteractive' };

@@ -5,6 +5,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { capture } from '../../cluster/command.ts';
 import { withLock } from '../../cluster/lock.ts';
+import { installPackages } from '../../cluster/node/packages.ts';
 import { cacheDirectory } from '../../cluster/places.ts';
 
 const PACKAGES = ['duckdb==2.0.0', 'pandas==3.1.1', 'pyarrow==26.0.1'];
@@ -54,12 +55,5 @@ async function pythonVersion(): Promise<string> {
 }
 
 async function installPython(): Promise<undefined> {
-  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) {
-    throw new Error('Python 3.11 or newer with venv is needed. On Debian: apt-get install python3-venv');
-  }
-  report('installing with apt-get: python3-venv');
-  const apt = ['-q', '-y', '-o', 'DPkg::Lock::Timeout=600'];
-  const env = { DEBIAN_FRONTEND: 'noninteractive' };
-  await capture('apt-get', [...apt, 'update'], env);
-  await capture('apt-get', [...apt, 'install', '--no-install-recommends', 'python3-venv'], env);
+  await installPackages(['python3-venv'], 'reading archives', report);
 }
