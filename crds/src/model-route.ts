@@ -42,7 +42,7 @@ const complexity = z
       .max(4096)
       .optional()
       .describe(
-        "A CEL expression that gives 'speed', 'quality' or 'reliability'. It knows prompt (the last user message), instructions, inputTokens, messages (how many), tools (names), images (how many), structured, reasoning, streamed, agent, namespace and step.",
+        "A CEL expression that gives 'speed', 'quality' or 'reliability'. It knows prompt (the last user message), instructions, inputTokens, messages (how many), tools (names), images (how many), structured, reasoning (the effort asked for), streamed, agent and step.",
       ),
     classifier: z
       .object({

@@ -22,6 +22,7 @@ import { defaultLimits, systemClock, type GatewayOptions, type Limits } from './
 import { createHooks } from './pipeline/defaults.ts';
 import { createPipeline } from './pipeline/pipeline.ts';
 import { createPriceBook } from './price/price.ts';
+import { createDecisionLog, type DecisionLog } from './routing/decision-log.ts';
 import { createCatalog, type Catalog } from './providers/catalog.ts';
 import { createRequests, type RequestRecord, type Requests } from './requests.ts';
 import { registerSteps } from './steps.ts';
@@ -64,7 +65,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     logger: options.logger,
     heartbeatMs: limits.heartbeatMs,
   });
-  registerApi(app, options, { clock, limits, catalog, closing: closing.signal, share: shared.current });
+  const decisions = createDecisionLog({ ...options, clock });
+  registerApi(app, options, { clock, limits, catalog, closing: closing.signal, share: shared.current, decisions });
 
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -77,6 +79,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     cut();
     app.server.closeAllConnections();
     await stopped;
+    await decisions.close();
     await shared.stop();
     await catalog.close();
   };
@@ -174,17 +177,18 @@ const doors: readonly Door[] = [
 interface Wiring extends Pick<DoorServices, 'clock' | 'limits' | 'closing'> {
   catalog: Catalog;
   share: () => Share;
+  decisions: DecisionLog;
 }
 
 /** Everything here needs a token. It is checked before the body is read. */
-function registerApi(app: FastifyInstance, options: GatewayOptions, { catalog, ...wiring }: Wiring): void {
+function registerApi(app: FastifyInstance, options: GatewayOptions, wiring: Wiring): void {
   const { models, store, logger } = options;
-  const { clock } = wiring;
+  const { clock, catalog } = wiring;
   const identify = createIdentify(options.authenticate, clock);
   const admit = createAdmit(store, clock);
-  const hooks = createHooks({ ...options, ...wiring });
-  const keys = createKeys(options.secrets, clock);
   const prices = createPriceBook(options.prices, logger);
+  const hooks = createHooks({ ...options, ...wiring, prices });
+  const keys = createKeys(options.secrets, clock);
   const services = { ...wiring, models, pipeline: createPipeline({ hooks, keys, catalog, prices, clock }) };
   void app.register((api, _options, registered) => {
     api.addHook('onRequest', async (http) => {
@@ -193,7 +197,7 @@ function registerApi(app: FastifyInstance, options: GatewayOptions, { catalog, .
       http.record.caller = await admit(identity, typeof stepToken === 'string' ? stepToken : undefined);
     });
     for (const door of doors) door(api, services);
-    registerSteps(api, store);
+    registerSteps(api, store, options.spans);
     registered();
   });
 }

@@ -109,6 +109,7 @@ export type GatewayStore = Pick<
   | 'countRefusal'
   | 'journalEntry'
   | 'recordJournal'
+  | 'recordDecisions'
   | 'seatGateway'
   | 'unseatGateway'
 >;

@@ -31,6 +31,8 @@ export interface RequestRecord {
   /** Name of the Model, once it is known to be there. */
   model?: string;
   provider?: string;
+  /** Name of the route that chose the Model, if one did. */
+  routedBy?: string;
   streamed?: boolean;
   status: number;
   code?: ErrorCode;
@@ -138,6 +140,7 @@ function lineOf(record: RequestRecord, durationMs: number): Record<string, unkno
     step: caller?.step?.step,
     attempt: caller?.step?.attempt,
     model: record.model,
+    routedBy: record.routedBy,
     provider: record.provider,
     streamed: record.streamed,
     firstTokenMs: record.firstTokenMs,

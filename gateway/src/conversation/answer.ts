@@ -165,6 +165,11 @@ function withoutCache(part: Exclude<AnswerPart, ToolCallPart>): ContentEvent {
   return { type: 'text', text, ...(opaque && { opaque }) };
 }
 
+// eslint-disable-next-line @typescript-eslint/require-await -- what is read as a stream elsewhere is here at once
+export async function* replayed(answer: Answer): AsyncGenerator<ModelEvent, void> {
+  yield* eventsOf(answer);
+}
+
 /** The text of an answer; null if there is none. */
 export function textOfAnswer({ parts }: Answer): string | null {
   const texts = parts.flatMap((part) => (part.type === 'text' ? [part.text] : []));

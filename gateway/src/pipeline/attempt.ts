@@ -143,11 +143,8 @@ export class RunningAttempt {
   }
 
   #noteContent(): void {
-    const { record } = this.#call;
-    const now = this.#services.clock.now();
     this.#status = 200;
-    this.#firstContentMs = now - this.#sentAt;
-    if (this.#call.streamed) record.firstTokenMs ??= now - record.startedAt;
+    this.#firstContentMs = this.#services.clock.now() - this.#sentAt;
     this.#trace.firstContent();
   }
 

@@ -1,14 +1,14 @@
 // The way to models that a strategy is given: each attempt is counted, and answers in a format are held to it.
-import { eventsOf, type Answer, type ModelEvent, type Usage } from '../conversation/answer.ts';
+import { replayed, type Answer, type ModelEvent, type Usage } from '../conversation/answer.ts';
 import type { EmbeddingAnswer } from '../conversation/embedding.ts';
 import type { ModelRequest } from '../conversation/request.ts';
 import { GatewayError } from '../errors.ts';
 import { pause } from '../pause.ts';
 import { RunningAttempt, type AttemptServices } from './attempt.ts';
 import type { Call, ChatCall } from './call.ts';
-import { withParameters } from './estimate.ts';
 import type { Attempt, Attempts, CallTrace, Candidate } from './hooks.ts';
-import { formatCheck, inWords, type FormatCheck } from './output-format.ts';
+import { formatCheck, type FormatCheck } from './output-format.ts';
+import { preparedFor } from './prepared.ts';
 
 export class CountedAttempts implements Attempts {
   readonly signal: AbortSignal;
@@ -34,10 +34,10 @@ export class CountedAttempts implements Attempts {
     return pause(ms, this.signal, this.#services.clock);
   }
 
-  async generate(candidate: Candidate, request = this.#request()): Promise<Answer> {
+  async generate(candidate: Candidate, request = this.#request(), signal?: AbortSignal): Promise<Answer> {
     const { asked, check } = await this.#prepare(candidate, request);
-    const answer = await this.#attempt(candidate, asked).generate();
-    return check ? this.#held(candidate, asked, check, answer) : answer;
+    const answer = await this.#attempt(candidate, asked, signal).generate();
+    return check ? this.#held(candidate, asked, check, answer, signal) : answer;
   }
 
   async open(candidate: Candidate, request = this.#request()): Promise<AsyncGenerator<ModelEvent, void>> {
@@ -46,7 +46,7 @@ export class CountedAttempts implements Attempts {
     if (live) return check.watch(await this.#attempt(candidate, asked).open());
     // Asked for in words, the format may come wrapped in others, or fail and be mended: none of it is to be seen.
     const answer = await this.#attempt(candidate, asked).generate();
-    return replay(await this.#held(candidate, asked, check, answer));
+    return replayed(await this.#held(candidate, asked, check, answer));
   }
 
   embed(candidate: Candidate): Promise<EmbeddingAnswer & { usage: Usage }> {
@@ -57,11 +57,12 @@ export class CountedAttempts implements Attempts {
     return (this.#call as ChatCall).request;
   }
 
-  #attempt(candidate: Candidate, request: Attempt['request']): RunningAttempt {
+  #attempt(candidate: Candidate, request: Attempt['request'], signal?: AbortSignal): RunningAttempt {
     if (this.left <= 0) throw new GatewayError(503, 'ModelUnavailable', 'No attempt is left for this call.');
     this.#made += 1;
     this.#call.record.attempts = this.#made;
-    const asked = { call: this.#call, candidate, request, number: this.#made };
+    const call = signal ? { ...this.#call, signal: AbortSignal.any([this.#call.signal, signal]) } : this.#call;
+    const asked = { call, candidate, request, number: this.#made };
     return new RunningAttempt(this.#services, asked, this.#trace);
   }
 
@@ -69,29 +70,28 @@ export class CountedAttempts implements Attempts {
     { model }: Candidate,
     request: ModelRequest,
   ): Promise<{ asked: ModelRequest; check?: FormatCheck; live?: boolean }> {
-    const asked = withParameters(request, model);
-    const { output } = asked;
-    if (output === undefined || output.type === 'text') return { asked };
-    const provider = this.#services.catalog.provider(model.spec.provider);
-    const mode = model.spec.structuredOutput ?? provider.formatMode(asked, model);
-    if (mode === 'instruction') return { asked: inWords(asked, output), check: await formatCheck(output, mode) };
+    const { asked, format } = preparedFor(model, request, this.#services.catalog);
+    if (!format) return { asked };
+    const { output, mode } = format;
     // A server that promises JSON is taken at its word; a schema is checked whoever promises it.
-    return output.type === 'json' ? { asked } : { asked, check: await formatCheck(output, mode), live: true };
+    if (mode === 'native' && output.type === 'json') return { asked };
+    return { asked, check: await formatCheck(output, mode), live: mode === 'native' };
   }
 
   /** The answer, mended once if it does not match. Throws a 502 `InvalidOutput`. */
-  async #held(candidate: Candidate, asked: ModelRequest, check: FormatCheck, first: Answer): Promise<Answer> {
+  async #held(
+    candidate: Candidate,
+    asked: ModelRequest,
+    check: FormatCheck,
+    first: Answer,
+    signal?: AbortSignal,
+  ): Promise<Answer> {
     const checked = check.read(first);
     if ('answer' in checked) return checked.answer;
     if (this.left <= 0) throw check.failure(checked.problem);
     const again = check.mend(asked, first, checked.problem);
-    const mended = check.read(await this.#attempt(candidate, again).generate());
+    const mended = check.read(await this.#attempt(candidate, again, signal).generate());
     if ('answer' in mended) return mended.answer;
     throw check.failure(mended.problem);
   }
-}
-
-// eslint-disable-next-line @typescript-eslint/require-await -- what is read as a stream elsewhere is here at once
-async function* replay(answer: Answer): AsyncGenerator<ModelEvent, void> {
-  yield* eventsOf(answer);
 }

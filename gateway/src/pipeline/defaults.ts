@@ -1,17 +1,23 @@
-// Parts of the pipeline that let everything pass. Replace one line here to put a real part in its place.
-import { isProviderModel } from '@kadre/crds';
+// Puts the parts of the pipeline together.
 import { createBudgets } from '../budget/budgets.ts';
-import { GatewayError, misconfigured } from '../errors.ts';
 import { createJournal } from '../journal/journal.ts';
 import { createLimiter } from '../limits/limiter.ts';
 import type { Share } from '../limits/limits.ts';
-import type { Clock, GatewayOptions, Limits, ModelSource } from '../options.ts';
+import type { Clock, GatewayOptions, Limits } from '../options.ts';
+import type { PriceBook } from '../price/price.ts';
+import type { Catalog } from '../providers/catalog.ts';
+import type { DecisionLog } from '../routing/decision-log.ts';
+import { createObservations, observed } from '../routing/observations.ts';
+import { createRouter } from '../routing/router.ts';
 import { createTelemetry } from '../telemetry/telemetry.ts';
-import type { Hooks, Router } from './hooks.ts';
+import type { Hooks } from './hooks.ts';
 
 export interface HookSurroundings extends Pick<GatewayOptions, 'models' | 'store' | 'budgets' | 'registry' | 'spans'> {
   clock: Clock;
   limits: Limits;
+  catalog: Catalog;
+  prices: PriceBook;
+  decisions: DecisionLog;
   /** Of the limits of Models. */
   share: () => Share;
 }
@@ -24,24 +30,18 @@ export const createHooks = ({
   spans,
   clock,
   limits,
+  catalog,
+  prices,
+  decisions,
   share,
-}: HookSurroundings): Hooks => ({
-  journal: createJournal(store, clock),
-  router: directRouter(models),
-  limiter: createLimiter({ models, clock, callMs: limits.callMs, share, registry }),
-  budgets: createBudgets({ store, source: budgets, clock, callMs: limits.callMs, registry }),
-  telemetry: createTelemetry({ spans, registry, clock }),
-});
-
-/** The Model that the caller names, and no other. */
-const directRouter = (models: ModelSource): Router => ({
-  plan: ({ caller: { namespace }, request }) => {
-    const model = models.get(namespace, request.model);
-    if (model && isProviderModel(model))
-      return { candidates: [{ model, reason: 'it is the Model that the caller asks for' }] };
-    if (model) throw misconfigured('ModelFailed', `Model ${request.model} is a route, and this gateway has none.`);
-    throw new GatewayError(404, 'ModelNotFound', `There is no Model ${request.model} in namespace ${namespace}.`, {
-      param: 'model',
-    });
-  },
-});
+}: HookSurroundings): Hooks => {
+  const limiter = createLimiter({ models, clock, callMs: limits.callMs, share, registry });
+  const observations = createObservations(clock);
+  return {
+    journal: createJournal(store, clock),
+    router: createRouter({ models, catalog, prices, clock, limiter, observations, decisions }),
+    limiter: observed(limiter, observations),
+    budgets: createBudgets({ store, source: budgets, clock, callMs: limits.callMs, registry }),
+    telemetry: createTelemetry({ spans, registry, clock }),
+  };
+};

@@ -65,8 +65,8 @@ export interface Attempts {
   readonly signal: AbortSignal;
   /** Resolves after so many milliseconds; rejects with the signal's reason. */
   pause(ms: number): Promise<void>;
-  /** A whole answer. Throws a GatewayError. */
-  generate(candidate: Candidate, request?: ModelRequest): Promise<Answer>;
+  /** A whole answer. Throws a GatewayError. `signal`: breaks this attempt off, and no other; its reason is a GatewayError. */
+  generate(candidate: Candidate, request?: ModelRequest, signal?: AbortSignal): Promise<Answer>;
   /**
    * Resolves with the first content (start and usage that come before it included), so until then another candidate may
    * be tried. Throws a GatewayError, then and later. Whoever opens must read to the end, or call `return`.

@@ -5,7 +5,7 @@ import { GatewayError } from '../errors.ts';
 import type { FormatMode } from '../providers/provider.ts';
 import { schemaCheck, type SchemaCheck } from './json-schema.ts';
 
-type JsonFormat = Exclude<OutputFormat, { type: 'text' }>;
+export type JsonFormat = Exclude<OutputFormat, { type: 'text' }>;
 
 export interface FormatCheck {
   /** The answer with nothing but JSON in its text, or what is wrong with it. */

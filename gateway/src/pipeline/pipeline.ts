@@ -30,6 +30,8 @@ export interface Pipeline {
 
 const DEFAULT_ATTEMPTS = 3;
 const REPLAYED = { [REPLAYED_HEADER]: 'true' };
+/** Says which Model answered: a route chooses among several. */
+const MODEL_HEADER = 'kadre-model';
 
 type Recording = Extract<JournalEntry, { type: 'record' }>;
 
@@ -66,6 +68,7 @@ export function createPipeline(services: AttemptServices): Pipeline {
         return { ...answer, usage: answer.usage ?? noUsage };
       }
       const answer = { ...(await ask(call, trace)), usage: usageOf(call) };
+      sayModel(call);
       const answered = { [kind]: answer } as unknown as Answered;
       if (recording) await committed(recording, answered);
       trace.end({ answered, usage: answer.usage });
@@ -84,6 +87,10 @@ export function createPipeline(services: AttemptServices): Pipeline {
     record.replayed = true;
     Object.assign(responseHeaders, REPLAYED);
     trace.replayed();
+  };
+
+  const sayModel = ({ record, responseHeaders }: Call): void => {
+    if (record.model !== undefined) responseHeaders[MODEL_HEADER] = record.model;
   };
 
   return {
@@ -110,6 +117,8 @@ export function createPipeline(services: AttemptServices): Pipeline {
         }
         const { plan, attempts, strategy } = await planned(call, trace);
         const events = await strategy.stream(plan, attempts, call);
+        call.record.firstTokenMs = clock.now() - call.record.startedAt;
+        sayModel(call);
         return watched(events, call, trace, recording);
       } catch (error) {
         recording?.end?.();

@@ -1,6 +1,6 @@
 // The usual strategy: one candidate after the other, and round again with a pause where the plan says so. Once the first
 // piece of a stream is there, there is no way back.
-import { GatewayError } from '../errors.ts';
+import { GatewayError, unavailable } from '../errors.ts';
 import type { Clock } from '../options.ts';
 import { retryAfterMs } from '../providers/failures.ts';
 import type { Attempts, Candidate, Plan, Strategy } from './hooks.ts';
@@ -29,29 +29,41 @@ async function tryInTurn<T>(
 ): Promise<T> {
   const failures = new Map<Candidate, GatewayError>();
   for (let round = 0; ; round += 1) {
-    let last: unknown;
     for (const candidate of plan.candidates) {
       const before = failures.get(candidate);
       if (before && !before.retry) continue;
       try {
         return await run(candidate);
       } catch (error) {
-        last = error;
-        if (!(error instanceof GatewayError) || attempts.signal.aborted || attempts.left <= 0) throw error;
-        if (!mayHelpElsewhere(error)) throw error;
+        if (!(error instanceof GatewayError) || attempts.signal.aborted || !mayHelpElsewhere(error)) throw error;
         failures.set(candidate, error);
+        if (attempts.left <= 0) throw worst(failures);
       }
     }
     const retryable = [...failures.values()].filter(({ retry }) => retry);
     const pause = pauseBefore(round, retryable, clock, random);
-    if (plan.again !== true || pause === undefined) throw last;
+    if (plan.again !== true || pause === undefined) throw worst(failures);
     await attempts.pause(pause);
   }
 }
 
-/** Whether another Model may do what this one did not: not if the request is wrong, or may not be made at all. */
+/** What the caller is told: that waiting helps, if it helps with one of them; else what came last. */
+function worst(failures: ReadonlyMap<Candidate, GatewayError>): GatewayError {
+  const all = [...failures.values()];
+  return all.findLast(({ retry }) => retry) ?? all.at(-1) ?? unavailable('No Model could be asked.');
+}
+
+/**
+ * Whether another Model may do what this one did not: not if the request may not be made at all. What one provider does not
+ * take may be nothing to another, and a Budget may be for one Model alone.
+ */
 const mayHelpElsewhere = ({ status, code }: GatewayError): boolean =>
-  status >= 500 || status === 429 || status === 408 || status === 424 || (status === 400 && code === 'ModelFailed');
+  status >= 500 ||
+  status === 429 ||
+  status === 408 ||
+  status === 424 ||
+  (status === 400 && code === 'ModelFailed') ||
+  code === 'BudgetExceeded';
 
 /** Milliseconds, with jitter, and no less than the most patient provider asks; undefined: waiting makes no sense. */
 function pauseBefore(
