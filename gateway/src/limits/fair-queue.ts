@@ -72,12 +72,6 @@ export class FairQueue<T extends Place> {
     for (const [name, { size }] of this.#namespaces) if (name !== namespace) ahead += Math.min(size, turns);
     return ahead;
   }
-
-  *[Symbol.iterator](): Generator<T> {
-    for (const { calls } of this.#namespaces.values()) {
-      for (const items of calls.values()) yield* items as Set<T>;
-    }
-  }
 }
 
 const firstOf = <T>(items: Iterator<T>): T | undefined => items.next().value as T | undefined;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { ModelSpec, ProviderModel } from '@kadre/crds';
+import type { ModelSpec } from '@kadre/crds';
 import { Registry } from 'prom-client';
 import { GatewayError, unavailable } from '../errors.ts';
 import type { Outcome } from '../pipeline/hooks.ts';
