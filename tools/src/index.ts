@@ -1,2 +1,6 @@
 export type { Content, Described, Operation, ReadSecret, Toolbox, ToolAnswer, ToolCallRequest } from './contract.ts';
 export { ToolError, type ToolErrorOptions, type ToolFault } from './tool-error.ts';
+export { isAllowed } from './policy/allow.ts';
+export { compileRule, type CallFacts, type Rule, type RuleVerdict } from './policy/rules.ts';
+export { closedTo, type WrittenBy } from './net/addresses.ts';
+export { AddressRefusedError, guardedConnector } from './net/guard.ts';
