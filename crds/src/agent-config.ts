@@ -1,7 +1,7 @@
 // What the agent-runtime is told of an Agent, wherever it runs.
 import type { AgentSpec } from './agent.ts';
 import { milliseconds } from './duration.ts';
-import type { AgentConfig } from './step-contract.ts';
+import { DEFAULT_CONTEXT_CHARACTERS, type AgentConfig } from './step-contract.ts';
 
 const DEFAULT_TURNS = 16;
 const DEFAULT_DURATION = '10m';
@@ -19,6 +19,7 @@ export function agentConfigOf(name: string, namespace: string, spec: AgentSpec):
     limits: {
       turns: limits?.turns ?? DEFAULT_TURNS,
       durationMs: milliseconds(limits?.duration ?? DEFAULT_DURATION),
+      contextCharacters: limits?.contextCharacters ?? DEFAULT_CONTEXT_CHARACTERS,
     },
     endpoints: (serving?.endpoints ?? []).map(({ path, input, prompt }) => ({ path, ...(input && { input }), prompt })),
   };

@@ -175,6 +175,14 @@ export const agentSpec = z.object({
           'How often it may ask its model for one answer: once, and again after each round of tools. 16 if absent.',
         ),
       duration: someTime.optional().describe('How long one answer may take, its tools included. 10m if absent.'),
+      contextCharacters: z
+        .int()
+        .min(8192)
+        .max(100_000_000)
+        .optional()
+        .describe(
+          'How long the conversation with its model may grow. Beyond it the oldest results of tools are left out. 400000 if absent, which is about 100000 tokens.',
+        ),
       tokens: z
         .int()
         .min(1)

@@ -50,6 +50,10 @@ export const a2aMetadata = {
   instance: 'kadre.dev/instance',
   /** On a status update: the agent has handed a part of its task to another one; a {@link delegation}. */
   delegation: 'kadre.dev/delegation',
+  /** On a status update: the agent calls a tool, or has called it; a {@link toolActivity}. */
+  tool: 'kadre.dev/tool',
+  /** On a status update: the conversation grew too long for the model; a {@link compaction}. */
+  compaction: 'kadre.dev/compaction',
   /** On a failed task's status message: a {@link FailureReason}. */
   reason: 'kadre.dev/reason',
 } as const;
@@ -65,6 +69,23 @@ export const delegation = z.object({
   message: z.string().max(1024).optional().describe('Why it failed.'),
 });
 export type Delegation = z.infer<typeof delegation>;
+
+/** What an agent says of a call of one of its tools: when it begins, and when it ends. */
+export const toolActivity = z.object({
+  call: z.int().min(1).describe('Its number among the calls of models and tools that the task makes.'),
+  tool: z.string().max(128),
+  phase: z.enum(['Running', 'Succeeded', 'Failed']),
+  arguments: z.string().max(1024).optional().describe('The beginning of the JSON that the model wrote.'),
+  reason: z.enum(failureReasons).optional().describe('Why it failed.'),
+});
+export type ToolActivity = z.infer<typeof toolActivity>;
+
+/** What left the conversation before the next call of the model, to make room. */
+export const compaction = z.object({
+  results: z.int().min(1).describe('So many results of tools, the oldest ones.'),
+  characters: z.int().describe('Their length together.'),
+});
+export type Compaction = z.infer<typeof compaction>;
 
 /** Path of the A2A JSON-RPC endpoint on an agent. */
 export const A2A_PATH = '/a2a';
@@ -118,6 +139,9 @@ export const toolResult = z.object({
 });
 export type ToolResult = z.infer<typeof toolResult>;
 
+/** About 100,000 tokens, which all current models take. */
+export const DEFAULT_CONTEXT_CHARACTERS = 400_000;
+
 /** What the agent-runtime must know of an Agent. */
 export const agentConfig = z.object({
   name: z.string(),
@@ -129,8 +153,12 @@ export const agentConfig = z.object({
   /** Whether the gateway has tools for it. */
   tools: z.boolean().default(false),
   limits: z
-    .object({ turns: z.int(), durationMs: z.int() })
-    .default({ turns: 16, durationMs: 600_000 })
+    .object({
+      turns: z.int(),
+      durationMs: z.int(),
+      contextCharacters: z.int().default(DEFAULT_CONTEXT_CHARACTERS),
+    })
+    .default({ turns: 16, durationMs: 600_000, contextCharacters: DEFAULT_CONTEXT_CHARACTERS })
     .describe('Of one answer.'),
   endpoints: z
     .array(
