@@ -1,10 +1,10 @@
 // From what went wrong with a provider to a typed failure, and from there to what the caller is told.
 import type { ProviderModel } from '@kadre/crds';
+import { AddressRefusedError } from '@kadre/tools';
 import { GatewayError, invalidRequest, misconfigured, unavailable } from '../errors.ts';
 import type { Usage } from '../conversation/answer.ts';
 import type { Clock } from '../options.ts';
 import { ProviderError } from './provider.ts';
-import { AddressRefusedError } from './upstream.ts';
 
 /** Codes of Node and undici for a connection that never stood. */
 const unreachableCodes = new Set([
