@@ -8,6 +8,7 @@ import { isUnlimited, limitsOf, unlimited, type Limited, type Share } from './li
 import type { LimitMetrics } from './metrics.ts';
 import { resting, tooLong, type Obstacle } from './refusal.ts';
 import { Typical } from './typical.ts';
+import type { Waiting } from './waiting.ts';
 
 export interface GateSurroundings {
   clock: Clock;
@@ -17,6 +18,8 @@ export interface GateSurroundings {
   share: () => Share;
   /** The Model as it is now. */
   latest: (namespace: string, name: string) => ProviderModel | undefined;
+  /** At all gates. */
+  waiting: Waiting;
   metrics: LimitMetrics | undefined;
 }
 
@@ -173,7 +176,9 @@ export class Gate {
     call.signal.throwIfAborted();
     const place = { namespace: call.caller.namespace, agent: call.caller.agent };
     const ahead = this.#queue.ahead(place);
-    if (this.#queue.size >= LONGEST_QUEUE) throw this.#refusal('queue', ahead, tokens, patienceMs);
+    const { waiting } = this.#around;
+    if (this.#queue.size >= LONGEST_QUEUE || waiting.isFull(place))
+      throw this.#refusal('queue', ahead, tokens, patienceMs);
     // Some waits are certain: then there is no sense in beginning.
     if (patienceMs <= 0 || this.#certainWait(ahead, tokens, now) > patienceMs) {
       throw this.#refusal(obstacle, ahead, tokens, patienceMs);
@@ -184,9 +189,10 @@ export class Gate {
   }
 
   #enqueue(waiting: Waiter, signal: AbortSignal, patienceMs: number, since: number): void {
-    const { clock, metrics } = this.#around;
+    const { clock, metrics, waiting: all } = this.#around;
     const over = (): void => {
       cancel();
+      all.leave(waiting);
       signal.removeEventListener('abort', aborted);
       metrics?.waited(this.#model, clock.now() - since);
     };
@@ -215,6 +221,7 @@ export class Gate {
       }),
     );
     signal.addEventListener('abort', aborted, { once: true });
+    all.enter(waiter);
     this.#queue.add(waiter);
     this.#queuedTokens += waiter.tokens;
     this.#letGo();

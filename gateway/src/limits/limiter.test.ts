@@ -173,12 +173,23 @@ describe('concurrent calls', () => {
     expect(call('b', { patienceMs: 0 }).error).toMatchObject({ status: 429, retryAfter: '14' });
   });
 
+  test('one agent does not take all the room that there is for waiting', async () => {
+    const { call, clock } = setUp({ concurrent: 1 });
+    const calls = Array.from({ length: 257 }, () => call('greedy'));
+    const { error } = call('greedy');
+    expect(error).toMatchObject({ status: 429, code: 'RateLimited' });
+    expect(String(error)).toContain('too many calls wait');
+    const modest = call('modest');
+    calls[0]?.lease?.release(answered());
+    await clock.pass(0);
+    const another = call('greedy');
+    expect([modest.error, another.error]).toEqual([undefined, undefined]);
+  });
+
   test('beyond ten thousand nobody waits', () => {
     const { call } = setUp({ concurrent: 1 });
-    for (let turn = 0; turn <= 10_000; turn++) expect(call(`a${turn % 7}`).error).toBeUndefined();
-    const { error } = call('a');
-    expect(error).toMatchObject({ status: 429 });
-    expect(String(error)).toContain('too many calls wait');
+    for (let turn = 0; turn <= 10_000; turn++) expect(call(`a${turn % 70}`).error).toBeUndefined();
+    expect(call('new').error).toMatchObject({ status: 429, code: 'RateLimited' });
   });
 });
 

@@ -7,6 +7,7 @@ import type { Limiter } from '../pipeline/hooks.ts';
 import { Gate, type GateSurroundings } from './gate.ts';
 import type { Share } from './limits.ts';
 import { createLimitMetrics } from './metrics.ts';
+import { Waiting } from './waiting.ts';
 
 interface LimiterOptions {
   models: ModelSource;
@@ -28,12 +29,19 @@ export function createLimiter(options: LimiterOptions): Required<Limiter> {
   const gates = new Map<string, Gate>();
   /** A Model is another object when it has changed, so that one look-up tells both. */
   const known = new WeakMap<ProviderModel, Gate>();
-  const metrics = registry && createLimitMetrics(registry, () => gates.values());
   const latest = (namespace: string, name: string): ProviderModel | undefined => {
     const model = models.get(namespace, name);
     return model && isProviderModel(model) ? model : undefined;
   };
-  const around: GateSurroundings = { clock, callMs, share, random, metrics, latest };
+  const present = function* (): Generator<Gate> {
+    for (const [key, gate] of gates) {
+      const { namespace = '', name } = gate.model.metadata;
+      if (gate.idle && !latest(namespace, name)) gates.delete(key);
+      else yield gate;
+    }
+  };
+  const metrics = registry && createLimitMetrics(registry, present);
+  const around: GateSurroundings = { clock, callMs, share, random, metrics, latest, waiting: new Waiting() };
 
   const gateOf = (model: ProviderModel): Gate => {
     const { namespace = '', name, uid } = model.metadata;
