@@ -105,6 +105,11 @@ describe('defaults', () => {
     ],
     ['Agent', { ...minimal.Agent, runtime: { gpu: { pool: 'a100' } } }, { runtime: { gpu: { count: 1 } } }],
     [
+      'Tool',
+      { builtin: { http: { hosts: ['example.com'] } } },
+      { builtin: { http: { methods: ['GET'] } }, trust: 'untrusted', consequential: false },
+    ],
+    [
       'Workflow',
       {
         steps: [{ name: 'one', container: { image: 'i' }, forEach: { items: [] }, retry: { limit: 1, backoff: {} } }],
@@ -179,6 +184,13 @@ describe('kubectl get', () => {
       { conditions: ready('True', 'Ready') },
       ['PROVIDER', 'ROUTE', 'MODEL', 'READY', 'REASON', 'AGE'],
       ['openaiCompatible', '', 'llama', 'True', 'Ready'],
+    ],
+    [
+      'Tool',
+      { description: 'Computes.', ...minimal.Tool },
+      { server: 'kadre', conditions: ready('False', 'Unreachable') },
+      ['READY', 'REASON', 'AGE'],
+      ['False', 'Unreachable'],
     ],
     [
       'Workflow',

@@ -5,6 +5,7 @@ import { agentRefusals } from './refused-agents.ts';
 import { budgetRefusals } from './refused-budgets.ts';
 import { approvalRefusals, gpuPoolRefusals, modelRefusals, runRefusals } from './refused-manifests.ts';
 import { routeRefusals } from './refused-routes.ts';
+import { toolRefusals } from './refused-tools.ts';
 import { triggerRefusals } from './refused-triggers.ts';
 import { workflowRefusals } from './refused-workflows.ts';
 
@@ -13,6 +14,7 @@ const refusals = [
   ...agentRefusals,
   ...modelRefusals,
   ...routeRefusals,
+  ...toolRefusals,
   ...workflowRefusals,
   ...runRefusals,
   ...approvalRefusals,
