@@ -23,6 +23,7 @@ export const failureReasons = [
   'ModelUnpriced', // a Model without a known price, where money is limited
   'JournalDiverged', // a step that was begun anew asks something else than before, under the same number
   'LimitExceeded', // a limit of the run or of the agent, or the bound of a loop, is reached
+  'RunLimitExceeded', // a call might pass what the whole run may use: the run ends with LimitExceeded
   'ApprovalRejected', // somebody said no, or nobody said anything in time
   'WorkflowNotFound', // a step calls a Workflow that was not there when the run began
   'RunNotFound', // the run to fork is not known any more

@@ -57,8 +57,9 @@ function beginning(state: RunState, now: number): EngineEvent[] {
   return state.suspended ? [] : [{ at: now, type: 'RunStarted', data: {} }];
 }
 
-function reachedLimit({ limits, usage, frame }: RunState): Failure | undefined {
+function reachedLimit({ limits, usage, frame, exhausted }: RunState): Failure | undefined {
   if (frame.main.ending || frame.finally) return undefined;
+  if (exhausted) return exhausted;
   const { costNanoUsd = Infinity, tokens = Infinity } = limits;
   const used = usage.inputTokens + usage.outputTokens;
   if (usage.costNanoUsd > costNanoUsd)

@@ -282,6 +282,7 @@ function fail(state: RunState, unit: Unit, { at, data }: EventOf<'StepFailed'>):
   const { step } = unit;
   const { failure, then, retryAt } = data;
   unit.failure = failure;
+  if (failure.reason === 'RunLimitExceeded') state.exhausted ??= { ...failure, reason: 'LimitExceeded' };
   if (retryAt !== undefined && step.phase !== 'Failed' && !step.scope.ending) {
     waitForRetry(state, unit, retryAt);
     return;

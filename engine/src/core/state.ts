@@ -56,6 +56,8 @@ export interface RunState extends RunSetup {
   startedAt?: number;
   finishedAt?: number;
   suspended: boolean;
+  /** A call was refused because of what the whole run may use. */
+  exhausted?: Failure;
   /** Somebody wants the run to end. */
   cancelled?: Failure;
   frame: Frame;

@@ -1,5 +1,5 @@
 // Which limits a call is under: Budgets of its namespace, its run's limits, and those of its agent for one attempt.
-import { budgetAccount, isInScope, isTimeZone, nanoUsd, periodAt, type Budget } from '@kadre/crds';
+import { budgetAccount, isInScope, isTimeZone, nanoUsd, periodAt, type Budget, type FailureReason } from '@kadre/crds';
 import type { Amount, Charge } from '@kadre/store';
 import type { BudgetSource } from '../options.ts';
 import type { Attempt } from '../pipeline/hooks.ts';
@@ -12,6 +12,8 @@ export interface CallLimit {
   name: string;
   /** What to do about it where no new period comes. */
   remedy: string;
+  /** Why a call that passes it fails. */
+  reason: Extract<FailureReason, 'BudgetExceeded' | 'RunLimitExceeded' | 'LimitExceeded'>;
   /** The Budget, where it is one. */
   budget?: string;
 }
@@ -38,6 +40,7 @@ export function limitsOf(
       ...limitFor(`run/${step.run}`, run.limit, {
         name: 'the limits of the run',
         remedy: 'Raise the limits of the Workflow and of the Run.',
+        reason: 'RunLimitExceeded',
       }),
     );
   const { tokens, costUsd } = source?.ofAgent(namespace, agent) ?? {};
@@ -51,6 +54,7 @@ export function limitsOf(
     ...limitFor(account, ofAttempt, {
       name: `the limits of Agent ${agent} for one attempt`,
       remedy: 'Raise the limits of the Agent.',
+      reason: 'LimitExceeded',
     }),
   ];
 }
@@ -74,10 +78,15 @@ function limitOfBudget({ metadata, spec }: Budget, namespace: string, now: numbe
     lenient: spec.action === 'warn',
   };
   const name = `Budget ${metadata.name} of namespace ${namespace}`;
-  return [{ charge, name, remedy: 'The budget never begins anew: raise its limits.', budget: metadata.name }];
+  const remedy = 'The budget never begins anew: raise its limits.';
+  return [{ charge, name, remedy, reason: 'BudgetExceeded', budget: metadata.name }];
 }
 
-function limitFor(account: string, limit: Partial<Amount>, words: Pick<CallLimit, 'name' | 'remedy'>): CallLimit[] {
+function limitFor(
+  account: string,
+  limit: Partial<Amount>,
+  words: Pick<CallLimit, 'name' | 'remedy' | 'reason'>,
+): CallLimit[] {
   if (limit.costNanoUsd === undefined && limit.tokens === undefined) return [];
   return [{ charge: { account, period: FOREVER, limit }, ...words }];
 }

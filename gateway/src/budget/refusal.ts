@@ -5,7 +5,7 @@ import { GatewayError } from '../errors.ts';
 import type { CallLimit } from './limits.ts';
 
 /** 403: no client tries that again by itself. */
-export function refusal({ name, remedy, budget, charge: { endsAt } }: CallLimit, shortfall: Shortfall): GatewayError {
+export function refusal({ name, remedy, reason, charge: { endsAt } }: CallLimit, shortfall: Shortfall): GatewayError {
   const { what, limit, spent, reserved } = shortfall;
   const [amount, unit] = amounts[what];
   const state = `${amount(spent)} of ${amount(limit)} ${unit} are spent, and ${amount(reserved)} reserved for calls under way`;
@@ -14,7 +14,7 @@ export function refusal({ name, remedy, budget, charge: { endsAt } }: CallLimit,
       ? remedy
       : `The period begins anew at ${new Date(endsAt).toISOString().replace('.000Z', 'Z')}.`;
   const message = `No room is left for this call in ${name}: ${state}. ${anew}`;
-  return new GatewayError(403, budget === undefined ? 'LimitExceeded' : 'BudgetExceeded', message, { retry: false });
+  return new GatewayError(403, reason, message, { retry: false });
 }
 
 export function unpriced(model: string, { name }: CallLimit): GatewayError {

@@ -313,7 +313,7 @@ describe("a run's limits", () => {
     const headers = await stepHeaders();
     await ask({ headers, max: 10 });
     const error = await failure(ask({ headers: await stepHeaders({ step: 'other' }), max: 60 }));
-    expect(error).toMatchObject({ status: 403, code: 'LimitExceeded' });
+    expect(error).toMatchObject({ status: 403, code: 'RunLimitExceeded' });
     expect(error.message).toContain('No room is left for this call in the limits of the run: ');
     expect(error.message).toContain('Raise the limits of the Workflow and of the Run.');
   });
