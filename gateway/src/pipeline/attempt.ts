@@ -12,7 +12,7 @@ import {
 } from '../conversation/answer.ts';
 import type { EmbeddingAnswer } from '../conversation/embedding.ts';
 import type { ModelRequest } from '../conversation/request.ts';
-import { GatewayError, misconfigured } from '../errors.ts';
+import { clientGone, GatewayError, misconfigured } from '../errors.ts';
 import type { Clock } from '../options.ts';
 import { costNanoUsd, type PriceBook } from '../price/price.ts';
 import type { Catalog } from '../providers/catalog.ts';
@@ -105,12 +105,16 @@ export class RunningAttempt {
       }
     });
     this.#noteContent();
-    return this.#events(early, events);
+    const opened = this.#events(early, events);
+    // Now it has begun, so `return` comes to its end even if nobody ever reads.
+    await opened.next();
+    return opened;
   }
 
   async *#events(early: ModelEvent[], rest: AsyncGenerator<ModelEvent, void>): AsyncGenerator<ModelEvent, void> {
     let finish: FinishEvent | undefined;
     try {
+      yield { type: 'start' };
       for (const event of early) {
         if (event.type === 'finish') finish = event;
         else if (this.#note(event)) yield event;
@@ -124,10 +128,11 @@ export class RunningAttempt {
     } catch (error) {
       throw await this.#fail(error);
     } finally {
-      // Whoever reads may stop early; then this is the last chance.
+      // Whoever reads may stop early; then this is the last chance. The provider is not to blame.
       if (!this.#complete && !this.#closed) {
         await rest.return();
-        await this.#fail(this.#brokenOff());
+        const { signal } = this.#call;
+        await this.#fail(signal.aborted ? signal.reason : clientGone());
       }
     }
     yield { type: 'usage', usage: await this.#settle() };

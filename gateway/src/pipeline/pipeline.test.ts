@@ -10,7 +10,7 @@ import { createPriceBook } from '../price/price.ts';
 import { ProviderError, type FormatMode, type Provider } from '../providers/provider.ts';
 import type { RequestRecord } from '../requests.ts';
 import type { ChatCall } from './call.ts';
-import type { Answered, Hooks, JournalEntry, Plan } from './hooks.ts';
+import type { Answered, Hooks, JournalEntry, Plan, Strategy } from './hooks.ts';
 import { createPipeline, type Pipeline } from './pipeline.ts';
 
 type Step = Answer | ProviderError | ((request: ModelRequest) => Answer);
@@ -232,7 +232,28 @@ describe('a call', () => {
     const { pipeline, callWith, recorded, notes } = setUp({ steps: [words('x'.repeat(40))] });
     for await (const event of await pipeline.stream(callWith(true))) if (event.type === 'text') break;
     expect(recorded).toMatchObject([{ id: 'req_1', outputTokens: 10 }]);
-    expect(notes.filter((note) => note.startsWith('release'))).toEqual(['release ModelUnavailable']);
+    expect(notes.filter((note) => note.startsWith('release'))).toEqual(['release Cancelled']);
+  });
+
+  test('that is opened and never read gives its place back and is settled', async () => {
+    const unread: Strategy = {
+      generate: () => Promise.reject(new Error('not asked')),
+      embed: () => Promise.reject(new Error('not asked')),
+      stream: async ({ candidates: [first] }, attempts) => {
+        if (!first) throw new Error('nobody to ask');
+        const leaves = await attempts.open(first);
+        await leaves.return();
+        return attempts.open(first);
+      },
+    };
+    const { pipeline, callWith, notes, recorded } = setUp({
+      steps: [words('left'), words('hi')],
+      plan: { strategy: unread },
+    });
+    const text = (await streamed(pipeline, callWith(true))).flatMap((event) => ('text' in event ? [event.text] : []));
+    expect(text).toEqual(['hi']);
+    expect(notes.filter((note) => note.startsWith('release'))).toEqual(['release Cancelled', 'release 200']);
+    expect(recorded).toHaveLength(2);
   });
 });
 
