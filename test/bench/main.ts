@@ -1,8 +1,9 @@
 // `make bench`: the figures, on this machine, in one run. docs/benchmarks.md says what they mean.
 //
-//   node test/bench/main.ts [cold-start] [laptop] [peers] [image-size] [deployments] [jobs] [runs] [--docs]
+//   node test/bench/main.ts [cold-start] [laptop] [peers] [gateway] [image-size] [deployments] [jobs] [runs] [--docs] [--soak MINUTES]
 //
-// With --docs the table of the peers replaces the one in docs/benchmarks.md.
+// With --docs the tables of the peers and of the gateways replace those in docs/benchmarks.md. --soak: how long the memory of
+// the gateway is watched under load.
 import { connect } from '@kadre/operator';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -10,17 +11,21 @@ import { installKadre } from '../support/install.ts';
 import { kubectlFor } from '../support/kubectl.ts';
 import { coldStart } from './cold-start.ts';
 import { deployments } from './deployments.ts';
+import { intoDocs } from './docs.ts';
+import { gateways } from './gateway/gateway.ts';
 import { imageSize } from './image-size.ts';
 import { jobs } from './jobs.ts';
 import { laptop } from './laptop.ts';
-import { intoDocs } from './peers/docs.ts';
 import { peers } from './peers/peers.ts';
 import { table, type Figure } from './report.ts';
 import { runs } from './runs.ts';
 
 const NAMESPACE = 'kadre-bench';
-const all = ['cold-start', 'laptop', 'peers', 'image-size', 'deployments', 'jobs', 'runs'];
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { docs: { type: 'boolean' } } });
+const all = ['cold-start', 'laptop', 'peers', 'gateway', 'image-size', 'deployments', 'jobs', 'runs'];
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { docs: { type: 'boolean' }, soak: { type: 'string', default: '1' } },
+});
 const wanted = positionals.length > 0 ? positionals : all;
 const unknown = wanted.find((name) => !all.includes(name));
 if (unknown !== undefined) {
@@ -28,12 +33,19 @@ if (unknown !== undefined) {
   process.exit(2);
 }
 
+const soakMinutes = Number(values.soak);
+if (!(soakMinutes > 0)) {
+  console.error('--soak wants a number of minutes, such as 30.');
+  process.exit(2);
+}
+
 const figures: Figure[] = [];
 if (wanted.includes('cold-start')) figures.push(...(await coldStart()));
 if (wanted.includes('laptop')) figures.push(...(await laptop()));
-const beside = wanted.includes('peers') ? await peers() : '';
-if (values.docs === true && beside !== '') await intoDocs(beside);
-if (wanted.some((name) => !['cold-start', 'laptop', 'peers'].includes(name))) {
+const reports: string[] = [];
+if (wanted.includes('peers')) await reported('durable engines', await peers());
+if (wanted.includes('gateway')) await reported('gateways', await gateways({ soakMinutes }));
+if (wanted.some((name) => !['cold-start', 'laptop', 'peers', 'gateway'].includes(name))) {
   const kubeconfig = await installKadre();
   if (wanted.includes('image-size')) figures.push(...(await imageSize()));
   await onCluster(kubeconfig);
@@ -42,7 +54,12 @@ console.log(
   `\nNode ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), everything on this machine\n`,
 );
 if (figures.length > 0) console.log(table(figures));
-if (beside !== '') console.log(`\n${beside}`);
+for (const report of reports) console.log(`\n${report}`);
+
+async function reported(what: string, report: string): Promise<void> {
+  reports.push(report);
+  if (values.docs === true) await intoDocs(what, report);
+}
 
 async function onCluster(kubeconfig: string): Promise<void> {
   if (!['deployments', 'jobs', 'runs'].some((name) => wanted.includes(name))) return;

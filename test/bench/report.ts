@@ -1,4 +1,5 @@
 // How figures are told: what was measured, the figure, and what it stands beside.
+import { cpus } from 'node:os';
 
 export interface Figure {
   what: string;
@@ -31,4 +32,11 @@ export function grid(rows: string[][]): string {
   const line = (row: string[]) => `| ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`;
   const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
   return [line(head), rule, ...body.map(line)].join('\n');
+}
+
+/** `busy`: the machine's load before anything was measured. */
+export function machine(busy: number): string {
+  const processor = `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), load ${busy.toFixed(1)} before`;
+  const warning = ' The machine was busy with other work: measure again when it is idle before quoting a figure.';
+  return `Node ${process.version}, ${processor}.${busy < 1 ? '' : warning}`;
 }

@@ -5,13 +5,19 @@ import { readFileSync } from 'node:fs';
 import { bundle } from '../../../scripts/bundle.ts';
 import { ensureBuilt } from '../../cluster/go-build.ts';
 import { startPostgres, type PostgresServer } from '../../support/postgres.ts';
-import { benchCache, withNpmPackages, withPythonPackages } from './install.ts';
+import {
+  benchCache,
+  gather,
+  npmVersion,
+  pythonVersion,
+  withNpmPackages,
+  withPythonPackages,
+  type Absent,
+} from '../install.ts';
 import type { Contender } from './contender.ts';
 
-export interface Absent {
-  name: string;
-  why: string;
-}
+const peers = import.meta.dirname;
+const shared = [join(peers, 'serve.ts')];
 
 /** The others' figures are compared with this one's. */
 export const KADRE = 'Kadre, agent steps, SQLite';
@@ -29,16 +35,7 @@ export async function contenders(): Promise<{ present: Contender[]; absent: Abse
     ['DBOS', dbos],
     ['Temporal', temporal],
   ];
-  const present: Contender[] = [];
-  const absent: Absent[] = [];
-  for (const [name, make] of all) {
-    try {
-      present.push(await make());
-    } catch (error) {
-      absent.push({ name, why: reasonOf(error) });
-    }
-  }
-  return { present, absent };
+  return gather(all);
 }
 
 /** As it is shipped; and no change of the sources meanwhile is measured. */
@@ -72,27 +69,26 @@ async function removed(server: PostgresServer): Promise<void> {
 }
 
 async function restate(): Promise<Contender> {
-  const folder = await withNpmPackages('restate');
+  const folder = await withNpmPackages(join(peers, 'restate'), shared);
   const program = `@restatedev/restate-server-${process.platform}-${process.arch}`;
   const server = createRequire(join(folder, 'peer.mjs')).resolve(`${program}/bin/restate-server`);
-  const name = `Restate ${version(folder, '@restatedev/restate-server')}`;
+  const name = `Restate ${npmVersion(folder, '@restatedev/restate-server')}`;
   return node(name, join(folder, 'peer.mjs'), { BENCH_SERVER: server, RESTATE_LOGGING: 'ERROR' });
 }
 
 async function langgraph(): Promise<Contender> {
-  const folder = await withNpmPackages('langgraph');
-  return node(`LangGraph.js ${version(folder, '@langchain/langgraph')}, SQLite`, join(folder, 'peer.mjs'));
+  const folder = await withNpmPackages(join(peers, 'langgraph'), shared);
+  return node(`LangGraph.js ${npmVersion(folder, '@langchain/langgraph')}, SQLite`, join(folder, 'peer.mjs'));
 }
 
 async function dbos(): Promise<Contender> {
-  const folder = await withPythonPackages('dbos');
-  const [, pinned = ''] = /^dbos==([^\s]+)/m.exec(readFileSync(join(folder, 'requirements.txt'), 'utf8')) ?? [];
+  const folder = await withPythonPackages(join(peers, 'dbos'), shared);
   const command = join(folder, 'venv', 'bin', 'python');
-  return { name: `DBOS ${pinned}, SQLite`, command, args: [join(folder, 'peer.py')] };
+  return { name: `DBOS ${pythonVersion(folder, 'dbos')}, SQLite`, command, args: [join(folder, 'peer.py')] };
 }
 
 async function temporal(): Promise<Contender> {
-  const directory = join(import.meta.dirname, 'temporal', 'temporal-server');
+  const directory = join(peers, 'temporal', 'temporal-server');
   const [, cli = ''] = /temporalio\/cli (\S+)/.exec(readFileSync(join(directory, 'go.mod'), 'utf8')) ?? [];
   const programs = await ensureBuilt(
     {
@@ -103,25 +99,12 @@ async function temporal(): Promise<Contender> {
     },
     (line) => console.error(line),
   );
-  const folder = await withNpmPackages('temporal');
-  const sdk = version(folder, '@temporalio/worker');
+  const folder = await withNpmPackages(join(peers, 'temporal'), shared);
+  const sdk = npmVersion(folder, '@temporalio/worker');
   const name = `Temporal dev server ${cli.replace('v', '')}, SDK ${sdk}, SQLite`;
   return node(name, join(folder, 'peer.mjs'), { BENCH_SERVER: join(programs, 'temporal') });
 }
 
 function node(name: string, file: string, env: Record<string, string> = {}): Contender {
   return { name, command: process.execPath, args: [file], env };
-}
-
-/** As installed. */
-function version(folder: string, name: string): string {
-  const file = join(folder, 'node_modules', name, 'package.json');
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}
-
-/** In one line. */
-function reasonOf(error: unknown): string {
-  const { message = String(error), stderr = '' } = error as { message?: string; stderr?: string };
-  const lines = (stderr.trim() || message).split('\n');
-  return lines.find((line) => /error|needed/i.test(line)) ?? lines[0] ?? '';
 }

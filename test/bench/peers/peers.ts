@@ -4,7 +4,7 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { contenders, KADRE } from './contenders.ts';
 import { secondsOf, Turn, type Contender, type Outcome } from './contender.ts';
-import { benchCache } from './install.ts';
+import { benchCache } from '../install.ts';
 import { BUDGET_SECONDS, floor, LIMIT_SECONDS, ENOUGH_SECONDS, rounds, warmUp, type Load, type Row } from './loads.ts';
 import { peersReport } from './report.ts';
 

@@ -1,10 +1,8 @@
-import { cpus } from 'node:os';
-import { grid, median } from '../report.ts';
+import type { Absent } from '../install.ts';
+import { grid, machine, median } from '../report.ts';
 import { secondsOf, type Outcome } from './contender.ts';
-import { KADRE, type Absent } from './contenders.ts';
+import { KADRE } from './contenders.ts';
 import { floor, LIMIT_SECONDS, loads, type Load, type Row } from './loads.ts';
-
-const BUSY = ' The machine was busy with other work: measure again when it is idle before quoting a figure.';
 
 /** In Markdown. */
 export function peersReport(rows: Row[], absent: Absent[], busy: number): string {
@@ -13,9 +11,12 @@ export function peersReport(rows: Row[], absent: Absent[], busy: number): string
   const body = rows.map((row) => [row.name, ...loads.map((load) => cell(row.outcomes.get(load) ?? [], kadre, load))]);
   const missing = absent.map(({ name }) => [name, ...loads.map(() => 'not here')]);
   const remarks = [...absent.map(({ name, why }) => `${name} is not here: ${why}.`), ...rows.flatMap(failuresOf)];
-  return [grid([head, ...body, ...missing]), ...remarks, ...(kadre ? [overHttp(kadre)] : []), machine(busy)].join(
-    '\n\n',
-  );
+  return [
+    grid([head, ...body, ...missing]),
+    ...remarks,
+    ...(kadre ? [overHttp(kadre)] : []),
+    `Median (least–most) of up to three rounds; × is beside ${KADRE}. ${machine(busy)}`,
+  ].join('\n\n');
 }
 
 function cell(outcomes: Outcome[], kadre: Row | undefined, load: Load): string {
@@ -56,9 +57,4 @@ function overHttp(kadre: Row): string {
   const perStep = (load: Load) => (median(secondsOf(kadre.outcomes.get(load) ?? [])) / load.count) * 1000;
   const [step, bare] = [perStep(loads[0]), perStep(floor)];
   return `A step of Kadre's chain, asked of an agent over HTTP: ${step.toFixed(2)} ms, ${(step / bare).toFixed(1)} × a bare request (${bare.toFixed(2)} ms); to reach: 2.5 ms.`;
-}
-
-function machine(busy: number): string {
-  const processor = `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), load ${busy.toFixed(1)} before`;
-  return `Median (least–most) of up to three rounds; × is beside ${KADRE}. Node ${process.version}, ${processor}.${busy < 1 ? '' : BUSY}`;
 }
