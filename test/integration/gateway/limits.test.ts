@@ -1,7 +1,10 @@
 // What a Model bears, seen by those who call it.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { ModelSpec } from '@kadre/crds';
+import { kinds, type Model, type ModelSpec } from '@kadre/crds';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Registry } from 'prom-client';
+import { parse } from 'yaml';
 import { failure, NAMESPACE, startBed, until, user, type Bed } from './bed.ts';
 import { startHeldProvider, type HeldProvider } from './held-provider.ts';
 
@@ -10,13 +13,16 @@ let provider: HeldProvider;
 let registry: Registry;
 /** Milliseconds that the gateway's clock is ahead. */
 let ahead: number;
+/** What it shows if it stands still. */
+let frozen: number | undefined;
 
 beforeEach(async () => {
   ahead = 0;
+  frozen = undefined;
   registry = new Registry();
   provider = await startHeldProvider();
   const clock = {
-    now: () => Date.now() + ahead,
+    now: () => frozen ?? Date.now() + ahead,
     after: (ms: number, callback: () => void) => {
       const timer = setTimeout(callback, ms);
       return () => clearTimeout(timer);
@@ -183,5 +189,43 @@ describe('a provider that fails', () => {
     for (let call = 0; call < 6; call++) expect((await failure(ask('x'))).status).toBe(503);
     ahead += 6_000;
     expect((await ask('x')).choices[0]?.message.content).toBe('well again');
+  });
+});
+
+describe('the manual', () => {
+  const read = async () => {
+    const page = await readFile(join(import.meta.dirname, '..', '..', '..', 'docs', 'models-limits.md'), 'utf8');
+    const [, manifest = ''] = /```yaml\n([^]*?)```/.exec(page) ?? [];
+    const model = parse(manifest) as Model;
+    kinds.Model.spec.parse(model.spec);
+    frozen = Date.parse('2026-11-21T12:00:00Z');
+    provider.always(200);
+    const { limits } = model.spec;
+    bed.model('smart', { provider: 'openaiCompatible', model: 'm', baseUrl: provider.url, ...(limits && { limits }) });
+    const askIt = (signal?: AbortSignal) =>
+      bed.client().chat.completions.create({ model: 'smart', messages: user('x') }, signal && { signal });
+    return { page, askIt };
+  };
+
+  test('shows what whoever comes too often is told', async () => {
+    const { page, askIt } = await read();
+    for (let call = 0; call < 10; call++) await askIt();
+    const leave = new AbortController();
+    const waits = Array.from({ length: 20 }, () => askIt(leave.signal).catch(() => 'left'));
+    await waiting(20);
+    const { headers, status, code, message } = await failure(askIt());
+    expect(page).toContain(`${status} ${code}, retry-after: ${headers?.get('retry-after')}\n${message.slice(4)}\n`);
+    leave.abort();
+    await Promise.all(waits);
+  });
+
+  test('shows what is said of a Model that fails', async () => {
+    const { page, askIt } = await read();
+    provider.always(503);
+    for (let call = 0; call < 5; call++) await failure(askIt());
+    const { headers, status, code, message } = await failure(askIt());
+    const told = `${status} ${code}, retry-after: ${headers?.get('retry-after')}\n${message.slice(4)}\n`;
+    // Luck makes it four to six seconds.
+    expect(page).toContain(told.replace(/retry-after: [456]/, 'retry-after: 5').replace(/in [456] s/, 'in 5 s'));
   });
 });
