@@ -150,3 +150,22 @@ export const modelRoute = z
   .describe('Makes this Model a choice among others. What they are asked counts against their own limits.');
 
 export type ModelRoute = z.infer<typeof modelRoute>;
+
+/** A Model that a route names, and the field that does, within the route. */
+export interface RoutedModel {
+  name: string;
+  path: string;
+}
+
+/** All Models that a route names: to answer, to tell calls apart, to judge and to write. */
+export function routedModels({ candidates, complexity, consensus }: ModelRoute): RoutedModel[] {
+  const helpers: [string | undefined, string][] = [
+    [complexity?.classifier?.model, 'complexity.classifier.model'],
+    [consensus?.judge, 'consensus.judge'],
+    [consensus?.synthesizer, 'consensus.synthesizer'],
+  ];
+  return [
+    ...candidates.map(({ model }, index) => ({ name: model, path: `candidates[${index}].model` })),
+    ...helpers.flatMap(([name, path]) => (name === undefined ? [] : [{ name, path }])),
+  ];
+}

@@ -1,5 +1,6 @@
 export { createGateway, type Gateway } from './gateway.ts';
 export { agentOf } from './access/caller.ts';
+export { ruleProblem } from './routing/rule.ts';
 export type {
   Authenticator,
   BudgetSource,

@@ -3,6 +3,7 @@ import {
   API_VERSION,
   labels,
   MANAGER,
+  routedModels,
   type Agent,
   type Approval,
   type Budget,
@@ -59,6 +60,8 @@ export const httpRoute: KindRef = { apiVersion: 'gateway.networking.k8s.io/v1', 
 export const by = {
   owner: 'owner',
   model: 'model',
+  /** Routes by the Models that they name. */
+  candidate: 'candidate',
   pool: 'pool',
   agent: 'agent',
   run: 'run',
@@ -96,7 +99,7 @@ export function operatorCaches(manager: Manager, namespaces: string[] | undefine
     /** Whether Kadre is responsible for the namespace. */
     watches: (namespace: string) => namespaces?.includes(namespace) ?? true,
     agents: cache<Agent>(own('Agent'), { indexes: agentIndexes }),
-    models: cache<Model>(own('Model')),
+    models: cache<Model>(own('Model'), { indexes: modelIndexes }),
     workflows: cache<Workflow>(own('Workflow'), { indexes: workflowIndexes }),
     runs: cache<Run>(own('Run'), { indexes: runIndexes }),
     approvals: cache<Approval>(own('Approval')),
@@ -136,6 +139,11 @@ const servedAgent = (pod: Pod) =>
   pod.metadata.labels?.[labels.component] === 'agent'
     ? labelled(pod, labels.agent).map((name) => inNamespace(pod, name))
     : [];
+
+const modelIndexes = {
+  [by.candidate]: (model: Model) =>
+    model.spec.route ? routedModels(model.spec.route).map(({ name }) => inNamespace(model, name)) : [],
+};
 
 const agentIndexes = {
   [by.model]: (agent: Agent) => [inNamespace(agent, agent.spec.model)],

@@ -12,6 +12,8 @@ export interface Context {
   settings: Settings;
   /** What the engine finds wrong with a workflow. */
   validateWorkflow: (spec: WorkflowSpec) => { path: string; message: string }[];
+  /** What the gateway finds wrong with the rule of a route; undefined if nothing. */
+  ruleProblem: (rule: string) => Promise<string | undefined>;
   readSecret: (namespace: string, name: string) => Promise<Record<string, string> | undefined>;
   clock: Clock;
   log: Log;

@@ -23,6 +23,8 @@ export interface OperatorOptions {
   settings: Settings;
   /** What the engine finds wrong with a workflow. */
   validateWorkflow: (spec: WorkflowSpec) => { path: string; message: string }[];
+  /** What the gateway finds wrong with the rule of a route; undefined if nothing. */
+  ruleProblem: (rule: string) => Promise<string | undefined>;
   /** Name of this process in Events, such as the pod's. */
   instance: string;
   /** Those that Kadre is confined to. Absent: all. */
@@ -54,6 +56,7 @@ export function createOperator(options: OperatorOptions): Operator {
     store,
     settings,
     validateWorkflow,
+    ruleProblem: options.ruleProblem,
     readSecret: (namespace, name) => readSecret(client, namespace, name),
     clock,
     log,

@@ -20,6 +20,8 @@ export const startOperator: StartRole = async ({ config, fence, logger, registry
       ...(clusterDomain !== undefined && { clusterDomain }),
     },
     validateWorkflow,
+    // Loaded for the first rule: the gateway is much to keep in memory for one function.
+    ruleProblem: async (rule) => (await import('@kadre/gateway')).ruleProblem(rule),
     instance: config.identity,
     gate: () => mayWrite(fence),
     log: logger,

@@ -1,6 +1,6 @@
 // What to say about a Model. Nothing is made for it: the gateway reads it as it is.
-import { conditionsOf, news } from '../build/readiness.ts';
-import type { ModelSnapshot } from './observe.ts';
+import { conditionsOf, news, type Fact } from '../build/readiness.ts';
+import type { ModelSnapshot, RouteSnapshot } from './observe.ts';
 import type { ModelStatus } from '@kadre/crds';
 import type { Health } from '../kube/conditions.ts';
 import type { Plan } from '../kube/plan.ts';
@@ -12,8 +12,8 @@ const RECHECK_PRESENT_MS = 300_000;
 export function decideModel(snapshot: ModelSnapshot, now: Date): Plan {
   const { model, secret } = snapshot;
   if (model.metadata.deletionTimestamp !== undefined) return {};
-  const health = invalid(snapshot) ?? missing(snapshot) ?? ready;
-  const conditions = conditionsOf(model, health, [], now);
+  const health = invalid(snapshot) ?? missing(snapshot) ?? healthOfRoute(snapshot) ?? ready;
+  const conditions = conditionsOf(model, health, completeness(snapshot), now);
   const status: ModelStatus = { observedGeneration: model.metadata.generation, conditions };
   const isMissing = secret === 'absent' || secret === 'keyAbsent';
   return {
@@ -46,3 +46,48 @@ function missing({ model, secret }: ModelSnapshot): Health | undefined {
       : `${where} has nothing under the key ${reference.key}. Put the API key there.`;
   return { state: 'stalled', reason: 'SecretNotFound', message };
 }
+
+/** A route is ready as long as one Model can answer: the gateway passes over the others. */
+function healthOfRoute({ route }: ModelSnapshot): Health | undefined {
+  if (!route) return undefined;
+  if (route.ruleProblem !== undefined) {
+    const message = `spec.route.complexity.rule cannot be used: ${route.ruleProblem}`;
+    return { state: 'stalled', reason: 'InvalidRule', message };
+  }
+  const candidates = route.named.filter(isCandidate);
+  const usable = candidates.filter(({ is }) => is === 'usable').length;
+  const missing = missingIn(route);
+  if (usable > 0) {
+    const message = `The gateway can call ${usable} of ${candidates.length} Models.`;
+    return { state: 'ready', reason: 'Ready', message: [message, ...missing].join(' ') };
+  }
+  const unready = candidates.some(({ is }) => is === 'unready');
+  return { state: 'stalled', reason: unready ? 'ModelNotReady' : 'ModelNotFound', message: missing.join(' ') };
+}
+
+/** Whether all that the route names can be called, its judge and its like included. */
+function completeness({ route }: ModelSnapshot): Fact[] {
+  if (!route) return [];
+  const missing = missingIn(route);
+  if (missing.length === 0) {
+    return [
+      { type: 'Complete', status: 'True', reason: 'Complete', message: 'All Models of the route can be called.' },
+    ];
+  }
+  const unready = route.named.every(({ is }) => is === 'usable' || is === 'unready');
+  const reason = unready ? 'ModelNotReady' : 'ModelNotFound';
+  return [{ type: 'Complete', status: 'False', reason, message: missing.join(' ') }];
+}
+
+const isCandidate = ({ path }: RouteSnapshot['named'][number]): boolean => path.startsWith('candidates');
+
+const remedies = {
+  absent: 'is not there: create it',
+  route: 'is a route itself: name one of its Models',
+  unready: 'is not ready: see its status',
+} as const;
+
+const missingIn = ({ named }: RouteSnapshot): string[] =>
+  named.flatMap(({ name, path, is }) =>
+    is === 'usable' ? [] : [`Model ${name} (spec.route.${path}) ${remedies[is]}.`],
+  );

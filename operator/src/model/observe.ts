@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js';
-import type { Model } from '@kadre/crds';
+import { isRoute, routedModels, type Model } from '@kadre/crds';
+import { conditionNow } from '../build/readiness.ts';
 
 /** All that a decision about a Model rests on. */
 export interface ModelSnapshot {
@@ -8,13 +9,59 @@ export interface ModelSnapshot {
   secret: 'unused' | 'present' | 'absent' | 'keyAbsent';
   /** Patterns of the script that are not regular expressions. */
   invalidPatterns: { index: number; message: string }[];
+  /** Of a route alone. */
+  route?: RouteSnapshot;
+}
+
+export interface RouteSnapshot {
+  /** What is wrong with its rule. */
+  ruleProblem?: string;
+  /** All that it names. */
+  named: {
+    name: string;
+    /** Of the field, within the route. */
+    path: string;
+    /** `unready`: its own status says that it cannot be called. */
+    is: 'usable' | 'absent' | 'route' | 'unready';
+  }[];
+}
+
+/** Where to look. */
+export interface ModelSurroundings {
+  readSecret: ReadSecret;
+  ruleProblem: (rule: string) => Promise<string | undefined>;
+  /** Another Model of the namespace. */
+  find: (name: string) => Model | undefined;
 }
 
 /** Reads a Secret; undefined if there is none. */
 export type ReadSecret = (namespace: string, name: string) => Promise<Record<string, string> | undefined>;
 
-export async function observeModel(model: Model, readSecret: ReadSecret): Promise<ModelSnapshot> {
-  return { model, secret: await secretState(model, readSecret), invalidPatterns: invalidPatterns(model) };
+export async function observeModel(model: Model, around: ModelSurroundings): Promise<ModelSnapshot> {
+  return {
+    model,
+    secret: await secretState(model, around.readSecret),
+    invalidPatterns: invalidPatterns(model),
+    ...(isRoute(model) && { route: await routeSnapshot(model.spec.route, around) }),
+  };
+}
+
+async function routeSnapshot(
+  route: NonNullable<Model['spec']['route']>,
+  { ruleProblem, find }: ModelSurroundings,
+): Promise<RouteSnapshot> {
+  const rule = route.complexity?.rule;
+  const problem = rule === undefined ? undefined : await ruleProblem(rule);
+  return {
+    ...(problem !== undefined && { ruleProblem: problem }),
+    named: routedModels(route).map((one) => ({ ...one, is: stateOf(find(one.name)) })),
+  };
+}
+
+function stateOf(model: Model | undefined): RouteSnapshot['named'][number]['is'] {
+  if (!model) return 'absent';
+  if (isRoute(model)) return 'route';
+  return conditionNow(model, 'Ready')?.status === 'False' ? 'unready' : 'usable';
 }
 
 async function secretState(model: Model, readSecret: ReadSecret): Promise<ModelSnapshot['secret']> {

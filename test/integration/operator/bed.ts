@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import type { Condition } from '@kadre/crds';
 import { validateWorkflow } from '@kadre/engine';
+import { ruleProblem } from '@kadre/gateway';
 import { connect, createOperator, type Operator } from '@kadre/operator';
 import { openSqliteStore, type Store } from '@kadre/store';
 import { startControlPlane, type ControlPlane } from '../../cluster/control-plane.ts';
@@ -78,6 +79,7 @@ export async function startBed() {
           systemNamespace: 'kadre-system',
         },
         validateWorkflow,
+        ruleProblem: (rule) => Promise.resolve(ruleProblem(rule)),
         instance: 'test',
       });
       operators.set(operator, () => own.close());

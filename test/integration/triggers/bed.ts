@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { labels, type TriggerStatus } from '@kadre/crds';
 import { validateWorkflow } from '@kadre/engine';
+import { ruleProblem } from '@kadre/gateway';
 import { connect, createOperator, createTriggerSources, type Connection, type Operator } from '@kadre/operator';
 import { createServer } from '@kadre/server';
 import { capture } from '../../support/kubectl.ts';
@@ -62,6 +63,7 @@ export async function startTriggerBed() {
         systemNamespace: 'kadre-system',
       },
       validateWorkflow,
+      ruleProblem: (rule) => Promise.resolve(ruleProblem(rule)),
       instance: 'test',
       clock,
     });

@@ -17,6 +17,8 @@ function catalog(...files: string[]) {
   );
 }
 
+const route = (text: string): string => `${api}\nkind: Model\nmetadata: {name: r}\nspec: {route: ${text}}\n`;
+
 function check(missing: 'error' | 'warning', ...files: string[]): string[] {
   return checkCatalog(catalog(...files), { missing }).map(problemLine);
 }
@@ -60,6 +62,20 @@ describe('manifests are checked together', () => {
       'two that differ in one place',
       [`${model}---\n${model.replace('{provider', '{model: x, provider')}`],
       '0.yaml:8:12: warning: metadata.name: Model m is in 0.yaml:1, too, and differs',
+    ],
+    [
+      'a Model that a route names and that is not there',
+      [
+        `${route('{strategy: consensus, candidates: [{model: m}, {model: other}], consensus: {judge: j}}')}---\n${model}---\n${model.replace('name: m', 'name: other')}`,
+      ],
+      'spec.route.consensus.judge: Model j in namespace default is not among these manifests',
+    ],
+    [
+      'a rule of a route that is none',
+      [
+        `${route('{strategy: complexity, candidates: [{model: m, path: speed}], complexity: {rule: "promt"}}')}---\n${model}`,
+      ],
+      'spec.route.complexity.rule: cannot be used: Unknown variable: promt',
     ],
     ['a kind that is misspelled', [model.replace('Model', 'Modle')], 'kind: unknown kind "Modle": did you mean Model?'],
     ['a version to come', [model.replace('v1alpha1', 'v2')], 'apiVersion: this version of Kadre knows'],

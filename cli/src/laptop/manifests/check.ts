@@ -1,5 +1,7 @@
 // Everything that can be said of manifests without a cluster.
+import type { Model } from '@kadre/crds';
 import { validateWorkflow } from '@kadre/engine';
+import { ruleProblem } from '@kadre/gateway';
 import { duplicates, type Catalog } from './catalog.ts';
 import { problemAt, type Manifest, type Problem } from './manifest.ts';
 import { danglingReferences } from './references.ts';
@@ -21,7 +23,7 @@ function checkManifest(catalog: Catalog, manifest: Manifest, { missing }: CheckO
 
 /** What is wrong with the manifest by itself. */
 export function soundness(manifest: Manifest): Problem[] {
-  const ofEngine = workflowProblems(manifest);
+  const ofEngine = [...workflowProblems(manifest), ...routeProblems(manifest)];
   const there = new Set(ofEngine.map(({ path }) => path));
   // The engine looks at nested steps and expressions, and at the rest once more; of strange fields it knows more to say.
   const own = manifest.problems.filter(
@@ -37,6 +39,14 @@ function workflowProblems(manifest: Manifest): Problem[] {
   const [spec, base] = kind === 'Run' ? [inline, 'spec.inline'] : [object.spec, 'spec'];
   if ((kind !== 'Workflow' && kind !== 'Run') || spec === undefined) return [];
   return validateWorkflow(spec).map(({ path, message }) => problemAt(manifest, path.replace(/^spec/, base), message));
+}
+
+function routeProblems(manifest: Manifest): Problem[] {
+  if (manifest.kind !== 'Model') return [];
+  const rule: unknown = (manifest.object.spec as Partial<Model['spec']>).route?.complexity?.rule;
+  const problem = typeof rule === 'string' ? ruleProblem(rule) : undefined;
+  if (problem === undefined) return [];
+  return [problemAt(manifest, 'spec.route.complexity.rule', `cannot be used: ${problem}`)];
 }
 
 function byPlace(one: Problem, other: Problem): number {

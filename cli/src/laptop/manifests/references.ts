@@ -1,5 +1,5 @@
 // What manifests name, and whether it is among them.
-import type { Agent, Model, Run, Step } from '@kadre/crds';
+import { routedModels, type Agent, type Model, type ModelRoute, type Run, type Step } from '@kadre/crds';
 import { walkSteps } from '@kadre/engine';
 import { findSecret, isThere, type Catalog } from './catalog.ts';
 import { problemAt, type KindName, type Manifest, type Problem } from './manifest.ts';
@@ -40,11 +40,19 @@ function referencesOf({ kind, object }: Manifest): Reference[] {
   if (kind === 'Workflow') return stepReferences(spec, 'spec');
   if (kind === 'Agent') return agentReferences(spec as Partial<Agent['spec']>);
   if (kind === 'Run') return runReferences(spec as Partial<Run['spec']>);
+  if (kind === 'Model') return modelReferences(spec as Partial<Model['spec']>);
   return [];
 }
 
 function agentReferences({ model, runtime }: Partial<Agent['spec']>): Reference[] {
   return [...named('Model', model, 'spec.model'), ...named('GpuPool', runtime?.gpu?.pool, 'spec.runtime.gpu.pool')];
+}
+
+function modelReferences({ route }: Partial<Model['spec']>): Reference[] {
+  // What is not even a route is the schema's business.
+  const { candidates }: { candidates?: unknown } = route ?? {};
+  if (!Array.isArray(candidates) || candidates.some((one) => typeof one !== 'object' || one === null)) return [];
+  return routedModels(route as ModelRoute).flatMap(({ name, path }) => named('Model', name, `spec.route.${path}`));
 }
 
 function runReferences({ workflow, agent, inline }: Partial<Run['spec']>): Reference[] {

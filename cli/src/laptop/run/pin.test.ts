@@ -54,6 +54,17 @@ describe('a run is pinned', () => {
     ]);
   });
 
+  test('with all Models that a route names, whose keys must be there', () => {
+    const routed = `${base.replace('spec: {provider: simulated}', 'spec: {route: {strategy: consensus, candidates: [{model: x}, {model: w}], consensus: {judge: w, synthesizer: z}}}')}---
+${api}\nkind: Model\nmetadata: {name: x}\nspec: {provider: simulated}\n---
+${api}\nkind: Model\nmetadata: {name: w}\nspec: {provider: simulated}\n---
+${api}\nkind: Model\nmetadata: {name: z}\nspec: {provider: openai, model: gpt, auth: {secretRef: {name: s, key: k}}}\n---
+${api}\nkind: Workflow\nmetadata: {name: outer}\nspec: {steps: [{name: a, agent: {name: writer, prompt: Go}}]}\n`;
+    expect(() => pinned(routed, outer)).toThrow(/Model z needs the key k/);
+    const { pinned: run } = pinned(routed, { ...outer, env: { OPENAI_API_KEY: 'sk' } });
+    expect(run.models.map(({ metadata }) => metadata.name)).toEqual(['m', 'x', 'w', 'z']);
+  });
+
   test('with agents asked in this process wherever a cluster would ask them, and devices left out with a warning', () => {
     const steps = '{name: g, race: [{name: a, agent: {name: writer, prompt: Go, isolation: job, gpu: {pool: p}}}]}';
     const { pinned: run, warnings } = pinned(workflow('outer', steps), outer);

@@ -1,5 +1,15 @@
 // Everything that a run needs, taken from the manifests before it starts; or all that stands in its way, at once.
-import type { Agent, AgentStep, Budget, Model, RunLimits, Step, Workflow, WorkflowSpec } from '@kadre/crds';
+import {
+  routedModels,
+  type Agent,
+  type AgentStep,
+  type Budget,
+  type Model,
+  type RunLimits,
+  type Step,
+  type Workflow,
+  type WorkflowSpec,
+} from '@kadre/crds';
 import { calledWorkflows, walkSteps } from '@kadre/engine';
 import { UsageError } from '../errors.ts';
 import { find, findSecret, namesOf, type Catalog } from '../manifests/catalog.ts';
@@ -126,14 +136,18 @@ class Search {
 
   models(agents: readonly Found<Agent>[], env: Environment): Found<Model>[] {
     const names = new Set(agents.map(({ object }) => object.spec.model));
-    return [...names].flatMap((name) => {
+    const secret = (wanted: string) => findSecret(this.#catalog, this.#namespace, wanted)?.data;
+    const models: Found<Model>[] = [];
+    // It grows on the way: by all that a route names.
+    for (const name of names) {
       const model = this.#find('Model', name, 'add -f with its file');
-      if (!model) return [];
-      const secret = (wanted: string) => findSecret(this.#catalog, this.#namespace, wanted)?.data;
-      const { object } = model;
-      if (object.spec.auth && keyOf(object, secret, env) === undefined) this.obstacles.push(missingKey(object));
-      return [model];
-    });
+      if (!model) continue;
+      const { spec } = model.object;
+      for (const routed of spec.route ? routedModels(spec.route) : []) names.add(routed.name);
+      if (spec.auth && keyOf(model.object, secret, env) === undefined) this.obstacles.push(missingKey(model.object));
+      models.push(model);
+    }
+    return models;
   }
 
   /** All of the namespace: nobody names them, and each of them holds. */
