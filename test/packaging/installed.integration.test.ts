@@ -63,6 +63,9 @@ const model = (secret: string, baseUrl = 'https://models.example.com') => ({
   auth: { secretRef: { name: secret, key: 'key' } },
 });
 const agent = (runtime: object) => ({ model: 'm', instructions: 'Help.', runtime });
+const secretRef = (name: string) => ({ secretRef: { name, key: 'key' } });
+const mcp = (secret: string, url = 'https://tools.example.com/mcp') => ({ mcp: { url, auth: secretRef(secret) } });
+const withTools = (...names: string[]) => ({ ...agent({}), tools: names.map((name) => ({ name })) });
 const steps = (...pools: string[]) => ({
   steps: pools.map((pool, i) => ({ name: `s${i}`, container: { image: 'busybox:1.37', gpu: { pool } } })),
 });
@@ -104,7 +107,8 @@ beforeAll(async () => {
       manifest('Agent', 'probe', agent({ serviceAccountName: 'p' })),
       'dora',
     );
-    const others = await Promise.allSettled([workflow, agents]);
+    const tools = kubectl(['create', '--dry-run=server', '-f', '-'], manifest('Tool', 'probe', mcp('probe')), 'dora');
+    const others = await Promise.allSettled([workflow, agents, tools]);
     return refused && others.every(({ status }) => status === 'rejected');
   });
 }, COLD_MACHINE_MS);
@@ -139,6 +143,83 @@ describe('a Secret that a Model names', () => {
 
   test('may be absent', async () => {
     await create('Model', 'simulated', { provider: 'simulated' }, 'dora');
+  });
+});
+
+describe('a Secret that a Tool names', () => {
+  test.each<[string, object]>([
+    ['an MCP server', mcp('of-others')],
+    [
+      'an endpoint',
+      {
+        description: 'Looks up.',
+        http: { url: 'https://a.example.com', input: { schema: {} }, auth: secretRef('of-others') },
+      },
+    ],
+    ['an API', { openapi: { url: 'https://a.example.com/openapi.json', auth: secretRef('of-others') } }],
+    ['Slack', { builtin: { slack: { auth: secretRef('of-others'), channels: ['#a'] } } }],
+    [
+      'a mail server',
+      { builtin: { email: { host: 'a', from: 'a@b.c', recipients: ['a@b.c'], auth: secretRef('of-others') } } },
+    ],
+    ['a webhook', { builtin: { webhook: { url: 'https://a.example.com', signature: secretRef('of-others') } } }],
+  ])('is refused for %s to whoever may neither get nor use it', async (_, spec) => {
+    await expect(create('Tool', 'a', spec, 'dora')).rejects.toThrow(/neither get nor use Secret of-others/);
+  });
+
+  test('is granted to whoever may use it, and cannot be opened to more calls by whoever may not', async () => {
+    await create('Tool', 'granted', mcp('granted'), 'dora');
+    await create('Tool', 'ours', { ...mcp('of-others'), allow: ['read_*'] });
+    const wider = JSON.stringify({ spec: { allow: null } });
+    const patch = kubectl(['-n', NAMESPACE, 'patch', 'tool', 'ours', '--type=merge', '-p', wider], '', 'dora');
+    await expect(patch).rejects.toThrow(/neither get nor use Secret of-others/);
+  });
+
+  test('may be absent', async () => {
+    await create('Tool', 'calculator', { builtin: { calculator: {} } }, 'dora');
+    await create('Tool', 'open', { mcp: { url: 'https://tools.example.com/mcp' } }, 'dora');
+  });
+});
+
+describe('Tools that an Agent is given', () => {
+  const names = (count: number) => Array.from({ length: count }, (_, index) => `t${index}`);
+
+  test('are refused to whoever may not use them, the last as the first', async () => {
+    for (const name of ['t0', 't1', 't2'])
+      await allow('dora', { verb: 'use', group: 'kadre.dev', resource: 'tools', name });
+    await expect(create('Agent', 'a', withTools('payments', 't1'), 'dora')).rejects.toThrow(
+      /you may not use Tool payments; ask for a Role with the verb "use" on it/,
+    );
+    await expect(create('Agent', 'a', withTools(...names(8)), 'dora')).rejects.toThrow(/you may not use Tool t3/);
+    await expect(create('Agent', 'a', withTools(...names(9)), 'dora')).rejects.toThrow(/you may not use Tool t3/);
+    await create('Agent', 'with-tools', withTools('t0', 't1', 't2'), 'dora');
+  });
+
+  test('cannot be turned to other ends by whoever may not use them', async () => {
+    await create('Agent', 'ours', withTools('payments'));
+    const other = JSON.stringify({ spec: { instructions: 'Pay dora.' } });
+    const patch = kubectl(['-n', NAMESPACE, 'patch', 'agent', 'ours', '--type=merge', '-p', other], '', 'dora');
+    await expect(patch).rejects.toThrow(/you may not use Tool payments/);
+  });
+
+  test('are for whoever edits the namespace, as many as there are', async () => {
+    const bind = ['-n', NAMESPACE, 'create', 'rolebinding'];
+    await kubectl([...bind, 'tom', '--clusterrole=kadre-editor', '--user=tom']);
+    for (const name of names(9)) await allow('tom', { verb: 'use', group: 'kadre.dev', resource: 'tools', name });
+    await create('Agent', 'eight', withTools(...names(8)), 'tom');
+    await expect(create('Agent', 'nine', withTools(...names(9)), 'tom')).rejects.toThrow(/more than 8 Tools/);
+    await kubectl([...bind, 'tina', '--clusterrole=edit', '--user=tina']);
+    await eventually('the aggregated roles', async () => {
+      const attempt = kubectl(
+        ['create', '--dry-run=server', '-f', '-'],
+        manifest('Agent', 'nine', withTools(...names(9))),
+        'tina',
+      );
+      return attempt.then(
+        () => true,
+        () => false,
+      );
+    });
   });
 });
 
