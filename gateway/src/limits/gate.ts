@@ -73,9 +73,9 @@ export class Gate {
     return this.#queue.size;
   }
 
-  /** Nobody is on the way or waits, and nothing is known that matters. */
+  /** Nobody is on the way or waits. */
   get idle(): boolean {
-    return this.#inFlight === 0 && this.#queue.size === 0 && this.#breaker.closed;
+    return this.#inFlight === 0 && this.#queue.size === 0;
   }
 
   breakerState(): BreakerState {

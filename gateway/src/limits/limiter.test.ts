@@ -296,9 +296,9 @@ describe('what changes', () => {
 
 test('metrics tell of queues, waits, breakers and refusals', async () => {
   const registry = new Registry();
-  const { call, clock } = setUp({ concurrent: 1 }, registry);
+  const { call, clock, remove } = setUp({ concurrent: 1 }, registry);
   const first = call('a');
-  call('a');
+  const second = call('a');
   call('a', { patienceMs: 0 });
   const before = await registry.metrics();
   expect(before).toContain('kadre_gateway_queue_length{namespace="n",model="m"} 1');
@@ -310,4 +310,8 @@ test('metrics tell of queues, waits, breakers and refusals', async () => {
   const after = await registry.metrics();
   expect(after).toContain('kadre_gateway_queue_length{namespace="n",model="m"} 0');
   expect(after).toContain('kadre_gateway_queue_wait_seconds_sum{namespace="n",model="m"} 3');
+  remove();
+  expect(await registry.metrics()).toContain('kadre_gateway_queue_length{');
+  second.lease?.release(answered());
+  expect(await registry.metrics()).not.toContain('kadre_gateway_queue_length{');
 });

@@ -19,7 +19,12 @@ export interface Limited {
 }
 
 /** `before`: what they came to until now. Its buckets go on with what is in them. */
-export function limitsOf({ limits }: ModelSpec, { rank, of }: Share, before: Limited, now: number): Limited {
+export function limitsOf(
+  { limits }: Pick<ModelSpec, 'limits'>,
+  { rank, of }: Share,
+  before: Limited,
+  now: number,
+): Limited {
   const requests = bucketOf(limits?.requestsPerMinute, of, before.requests, now);
   const tokens = bucketOf(limits?.tokensPerMinute, of, before.tokens, now);
   return {

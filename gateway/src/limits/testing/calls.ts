@@ -39,6 +39,7 @@ export function setUp(limits: ModelSpec['limits'], registry?: Registry) {
   const share: { now: Share } = { now: { rank: 0, of: 1 } };
   let generation = 0;
   let model: ProviderModel;
+  let there = true;
   const change = (changed: ModelSpec['limits'], uid = 'u'): void => {
     generation += 1;
     const metadata = { namespace: 'n', name: 'm', uid, generation };
@@ -47,7 +48,7 @@ export function setUp(limits: ModelSpec['limits'], registry?: Registry) {
   };
   change(limits);
   const limiter = createLimiter({
-    models: { get: () => model, list: () => [model] },
+    models: { get: () => (there ? model : undefined), list: () => (there ? [model] : []) },
     clock,
     callMs: 600_000,
     share: () => share.now,
@@ -92,5 +93,6 @@ export function setUp(limits: ModelSpec['limits'], registry?: Registry) {
     return called;
   };
 
-  return { limiter, clock, share, call, change, model: () => model };
+  const remove = (): void => void (there = false);
+  return { limiter, clock, share, call, change, remove, model: () => model };
 }
