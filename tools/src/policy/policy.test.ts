@@ -6,7 +6,6 @@ const facts: CallFacts = {
   args: { amount: 40, rate: 0.5, to: 'ann@example.com', tags: ['a', 'b'], nested: { deep: [1, 2] }, none: null },
   operation: 'transfer',
   agent: 'clerk',
-  namespace: 'team',
   run: { name: 'r-1', requestedBy: 'ann' },
   step: 'pay[0]',
   attempt: 2,

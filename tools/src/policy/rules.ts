@@ -3,13 +3,12 @@
 import { Environment, type ASTNode } from '@marcbachmann/cel-js';
 import { RE2JS } from 're2js';
 
-/** What a rule knows of a call. */
+/** What a rule knows of a call. Its namespace is that of the Tool, and CEL keeps the word for itself. */
 export interface CallFacts {
   args: Record<string, unknown>;
   /** Empty if the Tool has but one operation. */
   operation: string;
   agent: string;
-  namespace: string;
   /** Null outside of runs, as are step and attempt. */
   run: { name: string; requestedBy: string | null } | null;
   step: string | null;
@@ -27,7 +26,7 @@ const LARGEST_WALKED_BYTES = 64 * 1024;
 const MATCHES = 'matchesRe2';
 const WALKS = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
 const RUN_FIELDS = ['name', 'requestedBy'];
-const FACTS = ['args', 'operation', 'agent', 'namespace', 'run', 'step', 'attempt'];
+const FACTS = ['args', 'operation', 'agent', 'run', 'step', 'attempt'];
 const MOST_PATTERNS = 1_000;
 
 const patterns = new Map<string, RE2JS>();
@@ -68,7 +67,6 @@ function celEnvironment(): Environment {
     .registerVariable('args', 'map<string, dyn>')
     .registerVariable('operation', 'string')
     .registerVariable('agent', 'string')
-    .registerVariable('namespace', 'string')
     .registerVariable('run', 'dyn')
     .registerVariable('step', 'dyn')
     .registerVariable('attempt', 'dyn')
