@@ -11,4 +11,5 @@ export type {
   ModelSource,
   PriceSource,
   SecretSource,
+  ToolSource,
 } from './options.ts';

@@ -1,5 +1,5 @@
 // What the gateway is given. It knows neither Kubernetes nor a kubeconfig: whoever starts it brings these.
-import type { AgentSpec, Budget, Model } from '@kadre/crds';
+import type { AgentSpec, Budget, Model, Tool, ToolGrant } from '@kadre/crds';
 import type { Store } from '@kadre/store';
 import type { Spans } from '@kadre/telemetry';
 import type { Logger } from 'pino';
@@ -22,6 +22,13 @@ export interface BudgetSource {
   list(namespace: string): Budget[];
   /** What one attempt of a step may use at this Agent. */
   ofAgent(namespace: string, agent: string): AgentSpec['limits'];
+}
+
+/** What agents may use, from a cache: answers at once and never throws. */
+export interface ToolSource {
+  /** `spec.tools` of the Agent; empty if there is no such Agent. */
+  grants(namespace: string, agent: string): readonly ToolGrant[];
+  get(namespace: string, name: string): Tool | undefined;
 }
 
 export interface SecretSource {
@@ -109,6 +116,7 @@ export type GatewayStore = Pick<
   | 'countRefusal'
   | 'journalEntry'
   | 'recordJournal'
+  | 'journalOf'
   | 'recordDecisions'
   | 'seatGateway'
   | 'unseatGateway'
@@ -122,6 +130,8 @@ export interface GatewayOptions {
   prices?: PriceSource;
   /** Absent: there are no Budgets, and Agents have no limits; those of runs hold all the same. */
   budgets?: BudgetSource;
+  /** Absent: there are no Tools. */
+  tools?: ToolSource;
   store: GatewayStore;
   logger: Logger;
   /** Absent: no metrics are kept and `/metrics` is not there. */

@@ -8,6 +8,7 @@ export const attribute = {
   operation: 'gen_ai.operation.name' satisfies typeof semconv.ATTR_GEN_AI_OPERATION_NAME,
   provider: 'gen_ai.provider.name' satisfies typeof semconv.ATTR_GEN_AI_PROVIDER_NAME,
   agent: 'gen_ai.agent.name' satisfies typeof semconv.ATTR_GEN_AI_AGENT_NAME,
+  tool: 'gen_ai.tool.name' satisfies typeof semconv.ATTR_GEN_AI_TOOL_NAME,
   workflow: 'gen_ai.workflow.name' satisfies typeof semconv.ATTR_GEN_AI_WORKFLOW_NAME,
   requestModel: 'gen_ai.request.model' satisfies typeof semconv.ATTR_GEN_AI_REQUEST_MODEL,
   requestStream: 'gen_ai.request.stream' satisfies typeof semconv.ATTR_GEN_AI_REQUEST_STREAM,
@@ -38,6 +39,8 @@ export const attribute = {
   phase: 'kadre.phase',
   requestId: 'kadre.request_id',
   door: 'kadre.door',
+  toolOperation: 'kadre.tool.operation',
+  toolOutcome: 'kadre.tool.outcome',
   replayed: 'kadre.replayed',
   candidates: 'kadre.candidates',
   costUsd: 'kadre.cost_usd',
@@ -58,6 +61,7 @@ export const attribute = {
 export const operation = {
   chat: 'chat' satisfies typeof semconv.GEN_AI_OPERATION_NAME_VALUE_CHAT,
   embeddings: 'embeddings' satisfies typeof semconv.GEN_AI_OPERATION_NAME_VALUE_EMBEDDINGS,
+  executeTool: 'execute_tool' satisfies typeof semconv.GEN_AI_OPERATION_NAME_VALUE_EXECUTE_TOOL,
   invokeAgent: 'invoke_agent' satisfies typeof semconv.GEN_AI_OPERATION_NAME_VALUE_INVOKE_AGENT,
   invokeWorkflow: 'invoke_workflow' satisfies typeof semconv.GEN_AI_OPERATION_NAME_VALUE_INVOKE_WORKFLOW,
 } as const;

@@ -19,7 +19,10 @@ export interface Keys {
   of(model: ProviderModel, reload?: boolean): Promise<string | undefined>;
 }
 
-export function createKeys(source: SecretSource, clock: Clock): Keys {
+/** The data of a Secret; `reload` reads it again, however fresh it is. Throws a 503 if it cannot be read now. */
+type ReadData = (namespace: string, name: string, reload?: boolean) => Promise<Data>;
+
+export function createSecrets(source: SecretSource, clock: Clock): ReadData {
   const known = new BoundedMap<string, { data: Data; until: number }>(CAPACITY);
   const reading = new Map<string, Promise<Data>>();
 
@@ -36,7 +39,7 @@ export function createKeys(source: SecretSource, clock: Clock): Keys {
     }
   };
 
-  const secret = async (namespace: string, name: string, reload: boolean): Promise<Data> => {
+  return async (namespace, name, reload = false) => {
     const id = `${namespace}/${name}`;
     const cached = known.get(id);
     if (!reload && cached && clock.now() < cached.until) return cached.data;
@@ -44,7 +47,10 @@ export function createKeys(source: SecretSource, clock: Clock): Keys {
     reading.set(id, pending);
     return pending;
   };
+}
 
+export function createKeys(source: SecretSource, clock: Clock): Keys {
+  const secret = createSecrets(source, clock);
   return {
     of: async (model, reload = false) => {
       const ref = model.spec.auth?.secretRef;

@@ -6,6 +6,9 @@ import { BoundedMap } from '../bounded-map.ts';
 export interface KnownRun {
   /** Name of the Workflow, or of the Agent that is asked. */
   subject: string;
+  name: string;
+  /** Who asked for it, if they said so. */
+  requestedBy: string | null;
   limit: Partial<Amount>;
 }
 
@@ -24,6 +27,8 @@ export function createRuns(store: Pick<Store, 'submission'>): Runs {
     const { limits: ofWorkflow } = (submission.workflow ?? {}) as { limits?: RunLimits };
     const run = {
       subject: submission.subject,
+      name: submission.name,
+      requestedBy: submission.requestedBy ?? null,
       limit: tighter(ofWorkflow, submission.limits as RunLimits | undefined),
     };
     known.set(uid, run);

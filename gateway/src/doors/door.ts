@@ -116,12 +116,12 @@ const configOf = ({ error }: { error?: (error: GatewayError) => object }): { err
   error ? { errorBody: error } : {};
 
 /** Keeps the record open while the call lasts, and bounds it in time. */
-async function held(
+export async function held<T>(
   http: FastifyRequest,
   reply: FastifyReply,
-  services: DoorServices,
-  run: (signal: AbortSignal) => Promise<unknown>,
-): Promise<unknown> {
+  services: Pick<DoorServices, 'clock' | 'limits' | 'closing'>,
+  run: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const release = http.record.hold();
   const deadline = startDeadline(services, reply.raw);
   try {

@@ -53,7 +53,7 @@ export function createTelemetry({ spans, registry, clock }: TelemetryOptions): T
   };
 }
 
-interface Place {
+export interface Place {
   traceId: string;
   parentSpanId?: string;
   sampled: boolean;
@@ -64,7 +64,7 @@ interface Place {
  * not its own. A header that is right may name a span of the agent's as the parent. Without a step, a caller may bring a
  * trace of its own; that it wants it sampled is a wish.
  */
-function placeOf({ caller, headers }: Call, spans: Spans): Place {
+export function placeOf({ caller, headers }: Pick<Call, 'caller' | 'headers'>, spans: Spans): Place {
   const given = parseTraceparent(headers['traceparent']);
   const { step } = caller;
   if (step) {
