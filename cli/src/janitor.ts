@@ -88,6 +88,7 @@ export class Janitor {
       closedRuns: (before, limit) => this.#acting(() => store.closedRuns(before, limit)),
       submission: (uid) => this.#acting(() => store.submission(uid)),
       events: (uid, afterSeq) => this.#acting(() => store.events(uid, afterSeq)),
+      decisions: (filter) => this.#acting(() => store.decisions(filter)),
       deleteRun: (uid) => this.#acting(() => store.deleteRun(uid)),
     };
     const { runs, failures } = await enforceRetention(guarded, settings.keep, this.#now(), archive);

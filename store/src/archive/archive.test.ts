@@ -8,6 +8,7 @@ import { namesIn } from '../blobs/describe-objects.ts';
 import { openFolder } from '../blobs/folder.ts';
 import type { ObjectStore } from '../blobs/objects.ts';
 import { withBlobs } from '../blobs/offload.ts';
+import type { Decision } from '../decisions.ts';
 import { openSqliteStore } from '../sqlite/sqlite-store.ts';
 import type { ClosedRun, RunSubmission, Store, StoredEvent } from '../store.ts';
 import { archiveRuns, type ArchiveStore } from './archive.ts';
@@ -83,6 +84,41 @@ test('closed runs become one row for each event, in a folder for the day on whic
     ['2026-01-31', 'u3', 1],
     ['2026-01-31', 'u3', 2],
   ]);
+});
+
+test('what the gateway decided for a run is in its archive, after its events', async () => {
+  await closeRun('u1', FIRST);
+  const decision: Decision = {
+    id: 'req_1',
+    at: FIRST - 5,
+    kind: 'route',
+    namespace: 'team',
+    agent: 'writer',
+    run: { uid: 'u1', step: 'draft', attempt: 2 },
+    call: 'req_1',
+    subject: 'any',
+    chosen: 'small',
+    reason: 'the cheapest',
+    alternatives: { candidates: [{ model: 'small' }, { model: 'large' }] },
+    version: '3',
+  };
+  await store.recordDecisions([decision]);
+  await archiveRuns(store, await closed(), { sink, describe: record });
+  const [, , row] = await rowsIn(sink);
+  expect(row).toMatchObject({
+    run: 'u1',
+    seq: 0,
+    type: 'RouteDecided',
+    step: 'draft',
+    attempt: 2,
+    what: 'any chose small.',
+    why: 'the cheapest',
+    alternatives: ['small', 'large'],
+    who: 'gateway',
+    version: '1',
+  });
+  expect(JSON.parse(String(row?.['data']))).toEqual(decision);
+  expect(await store.decisions({ run: 'u1' })).toEqual([]);
 });
 
 test('every field of a record comes back with its type, those that are absent as null', async () => {

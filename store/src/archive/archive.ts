@@ -1,4 +1,4 @@
-// Moves closed runs out of the store into Parquet files, one row for each event:
+// Moves closed runs out of the store into Parquet files, one row for each event and each decision of the gateway:
 //
 //   date=2026-01-31/kadre-000000000042-1f0c9be23a77.parquet     runs that were closed on that day, in UTC
 //   _batches/000000000042.json                                  which runs that file holds, until they are deleted
@@ -7,12 +7,13 @@
 // once.
 import { BlobDamagedError, BlobMissingError, utcDay } from '../blobs/blobs.ts';
 import type { ObjectStore } from '../blobs/objects.ts';
+import type { Decision } from '../decisions.ts';
 import type { ClosedRun, RunSubmission, Store, StoredEvent } from '../store.ts';
 import { beginBatch, endBatch, lastBatch, type Batch } from './batch-log.ts';
 import { checkRecord, parquetOf } from './parquet.ts';
-import type { DecisionRecord, Describe } from './record.ts';
+import { recordOfDecision, type DecisionRecord, type Describe } from './record.ts';
 
-export type ArchiveStore = Pick<Store, 'submission' | 'events' | 'deleteRun'>;
+export type ArchiveStore = Pick<Store, 'submission' | 'events' | 'decisions' | 'deleteRun'>;
 
 export interface ArchiveOptions {
   sink: ObjectStore;
@@ -145,24 +146,30 @@ async function recordsOf(
   uid: string,
   { describe, runBytes = 256 * MIB }: ArchiveOptions,
 ): Promise<DecisionRecord[]> {
-  const [submission, events] = await historyOf(store, uid);
+  const [submission, events, decisions] = await historyOf(store, uid);
   if (submission === undefined) return [];
   let bytes = 0;
   try {
-    return events.map((event) => {
-      const record = checkRecord(describe(submission, event));
-      bytes += sizeOf(record);
+    const checked = (record: DecisionRecord): DecisionRecord => {
+      bytes += sizeOf(checkRecord(record));
       if (bytes > runBytes) throw new RangeError(`its records have more than ${runBytes} characters of text`);
       return record;
-    });
+    };
+    const ofEngine = events.map((event) => checked(describe(submission, event)));
+    // Whoever describes the events knows Kadre's version.
+    const version = ofEngine.at(-1)?.version ?? '';
+    return [...ofEngine, ...decisions.map((one) => checked(recordOfDecision(submission, one, version)))];
   } catch (error) {
     throw new UnreadableRunError(uid, error);
   }
 }
 
-async function historyOf(store: ArchiveStore, uid: string): Promise<[RunSubmission | undefined, StoredEvent[]]> {
+type History = [RunSubmission | undefined, StoredEvent[], Decision[]];
+
+async function historyOf(store: ArchiveStore, uid: string): Promise<History> {
   try {
-    return [await store.submission(uid), await store.events(uid)];
+    const decisions = await store.decisions({ run: uid, limit: Number.MAX_SAFE_INTEGER });
+    return [await store.submission(uid), await store.events(uid), decisions.toReversed()];
   } catch (error) {
     if (!(error instanceof BlobMissingError || error instanceof BlobDamagedError)) throw error;
     throw new UnreadableRunError(uid, error);

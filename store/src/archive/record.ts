@@ -1,4 +1,5 @@
-// What an archive keeps of each event: a decision, with its reasons and its price.
+// What an archive keeps of each event, and of what the gateway decided: a decision, with its reasons and its price.
+import type { Decision } from '../decisions.ts';
 import type { RunSubmission, StoredEvent } from '../store.ts';
 
 /** One row of an archive. */
@@ -9,7 +10,7 @@ export interface DecisionRecord {
   name: string;
   /** Name of the Workflow or Agent. */
   subject: string;
-  /** Of the event in the run's log, from 1. */
+  /** Of the event in the run's log, from 1. 0: the gateway decided it. */
   seq: number;
   /** Milliseconds since 1970; the column is called `time`. */
   at: number;
@@ -40,3 +41,34 @@ export interface DecisionRecord {
 
 /** Pure: the same event always gives the same record. */
 export type Describe = (submission: RunSubmission, event: StoredEvent) => DecisionRecord;
+
+/** One row for what the gateway decided, without a number in the log. `version`: of Kadre. */
+export function recordOfDecision(submission: RunSubmission, decision: Decision, version: string): DecisionRecord {
+  const { uid, namespace, name, subject } = submission;
+  const { kind, at, run, chosen, reason, call } = decision;
+  return {
+    run: uid,
+    namespace,
+    name,
+    subject,
+    seq: 0,
+    at,
+    type: kind === 'route' ? 'RouteDecided' : 'ToolDecided',
+    step: run?.step,
+    attempt: run?.attempt,
+    what: chosen === undefined ? `${decision.subject} chose nothing.` : `${decision.subject} chose ${chosen}.`,
+    why: reason,
+    alternatives: namesIn(decision.alternatives),
+    inputs: [call],
+    who: 'gateway',
+    version,
+    data: JSON.stringify(decision),
+  };
+}
+
+/** The Models among which a route chose; what others weigh is in `data`. */
+function namesIn(alternatives: unknown): string[] {
+  const { candidates } = (alternatives ?? {}) as { candidates?: unknown };
+  if (!Array.isArray(candidates)) return [];
+  return candidates.flatMap((one: { model?: unknown } | null) => (typeof one?.model === 'string' ? [one.model] : []));
+}

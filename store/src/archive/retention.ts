@@ -2,7 +2,7 @@
 import type { ClosedRun, Store } from '../store.ts';
 import { archiveRuns, type ArchiveOptions, type ArchiveReport } from './archive.ts';
 
-export type RetentionStore = Pick<Store, 'closedRuns' | 'submission' | 'events' | 'deleteRun'>;
+export type RetentionStore = Pick<Store, 'closedRuns' | 'submission' | 'events' | 'decisions' | 'deleteRun'>;
 
 /** Each limit holds by itself; without any, runs are kept for ever. */
 export interface RetentionPolicy {
