@@ -10,6 +10,8 @@ export interface FailureDetails {
   shouldRetry?: boolean;
   /** The answer had begun when the connection to the gateway broke: asking again gives a whole one. */
   brokeOff?: boolean;
+  /** The connection broke before there was an answer: nobody knows whether the request was carried out. */
+  unsure?: boolean;
   cause?: unknown;
 }
 

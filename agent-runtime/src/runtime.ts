@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import packageJson from '../package.json' with { type: 'json' };
 import { TaskStore, type TaskLimits } from './a2a/task-store.ts';
 import { createAgent, type Agent } from './agent/agent.ts';
-import { createModelClient } from './agent/model-client.ts';
+import { createGatewayClient } from './agent/gateway-client.ts';
 import type { TokenSource } from './credentials.ts';
 import { compileEndpoints } from './serve/generate-routes.ts';
 import { createMetrics } from './serve/metrics.ts';
@@ -76,9 +76,13 @@ export async function createRuntime(config: RuntimeConfig, deps: RuntimeDeps): P
     process: deps.processMetrics === true,
   });
   const readiness = watchGateway({ probe: probeGateway(config.gatewayUrl) });
-  const model = createModelClient({ gatewayUrl: config.gatewayUrl, token, onReached: () => readiness.reached() });
+  const gateway = createGatewayClient({ gatewayUrl: config.gatewayUrl, token, onReached: () => readiness.reached() });
   const parts = await compile(config.agent, () =>
-    createAgent(config.agent, model, (usage) => metrics.tokens(usage)),
+    createAgent(config.agent, {
+      gateway,
+      onUsage: (usage) => metrics.tokens(usage),
+      onCompaction: (compaction) => logger.info(compaction, 'left results of tools out of a long conversation'),
+    }),
   ).catch((error: unknown) => {
     readiness.stop();
     throw error;
@@ -99,7 +103,7 @@ export async function createRuntime(config: RuntimeConfig, deps: RuntimeDeps): P
       if (config.podIp !== undefined)
         instance = `http://${config.podIp.includes(':') ? `[${config.podIp}]` : config.podIp}:${port || '80'}`;
       const warmUp = (): void => {
-        model.warmUp().catch((error: unknown) => logger.warn({ err: error }, 'could not load the HTTP client'));
+        gateway.warmUp().catch((error: unknown) => logger.warn({ err: error }, 'could not load the HTTP client'));
       };
       warmUpTimer = setTimeout(warmUp, WARM_UP_AFTER_MS).unref();
       return url;
@@ -113,7 +117,7 @@ export async function createRuntime(config: RuntimeConfig, deps: RuntimeDeps): P
       clearTimeout(warmUpTimer);
       readiness.stop();
       await app.close();
-      await model.close();
+      await gateway.close();
     },
   };
 }

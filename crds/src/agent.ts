@@ -178,7 +178,7 @@ export const agentSpec = z.object({
       contextCharacters: z
         .int()
         .min(8192)
-        .max(100_000_000)
+        .max(2_000_000)
         .optional()
         .describe(
           'How long the conversation with its model may grow. Beyond it the oldest results of tools are left out. 400000 if absent, which is about 100000 tokens.',

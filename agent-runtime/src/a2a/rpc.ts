@@ -155,6 +155,8 @@ async function work(
     for await (const piece of agent.pieces(turn, { restarts: true })) {
       if ('delta' in piece) task.append(piece.delta);
       else if ('restart' in piece) task.startOver();
+      else if ('activity' in piece) task.tell({ [a2aMetadata.tool]: piece.activity });
+      else if ('compaction' in piece) task.tell({ [a2aMetadata.compaction]: piece.compaction });
       else task.complete(agent.config.output === undefined ? 'appended' : { data: piece.answer.output });
     }
   } catch (error) {

@@ -116,6 +116,13 @@ export class Task {
     this.#text = [];
   }
 
+  /** Tells listeners what the agent does, beside what it writes. */
+  tell(metadata: Record<string, unknown>): void {
+    if (this.over) return;
+    this.#emitPending(false);
+    this.#emit({ statusUpdate: { taskId: this.id, contextId: this.contextId, status: this.#status, metadata } });
+  }
+
   /** JSON output becomes a data part; text has been appended already. */
   complete(output: { data: unknown } | 'appended'): void {
     if (this.over) return;

@@ -50,7 +50,7 @@ export interface WireTask {
 /** Each event of a stream holds exactly one of these. */
 export type StreamResponse =
   | { task: WireTask }
-  | { statusUpdate: { taskId: string; contextId: string; status: TaskStatus } }
+  | { statusUpdate: { taskId: string; contextId: string; status: TaskStatus; metadata?: Record<string, unknown> } }
   | { artifactUpdate: { taskId: string; contextId: string; artifact: Artifact; append: boolean; lastChunk: boolean } };
 
 const identifier = z.string().min(1).max(256);

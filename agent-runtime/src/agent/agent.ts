@@ -1,9 +1,14 @@
-// One agent: its instructions and its model, one model turn per request.
-import type { AgentConfig } from '@kadre/crds';
+// One agent: its instructions, its model and its tools, and what it makes of a request.
+import type { AgentConfig, Compaction, ToolActivity } from '@kadre/crds';
 import { AgentFailure } from '../failure.ts';
 import { tokenUsage, type ChatChunk, type ChatCompletion, type ChatMessage, type TokenUsage } from './chat.ts';
+import { callersChunks } from './callers-chunks.ts';
+import type { GatewayClient } from './gateway-client.ts';
 import { compileSchema, type SchemaCheck } from './json-schema.ts';
-import type { ModelClient } from './model-client.ts';
+import { Loop, messageOf, type Asked, type Manner } from './loop.ts';
+import { createModelClient } from './model-client.ts';
+import { timeLimit } from './time-limit.ts';
+import { createToolClient } from './tool-client.ts';
 
 /** What is asked of the agent once. */
 export interface Turn {
@@ -18,7 +23,7 @@ export interface Turn {
 }
 
 export interface Answer {
-  /** Parsed JSON if the agent has an output schema and did not call a tool, else the text. */
+  /** Parsed JSON if the agent has an output schema and did not call a tool of the caller, else the text. */
   output: unknown;
   /** The last completion; `usage` sums all calls of the turn. */
   completion: ChatCompletion;
@@ -26,60 +31,84 @@ export interface Answer {
 }
 
 /**
- * Text as it is written, then the whole answer. Agents with an output schema yield the answer alone. `restart`: the
- * connection broke, and the text so far is void; what follows starts anew.
+ * Text as it is written, what the agent does meanwhile, then the whole answer. Agents with an output schema yield no text.
+ * `restart`: the text so far is void; what follows starts anew. It stood beside calls of tools, or its connection broke.
  */
-export type Piece = { delta: string } | { restart: true } | { answer: Omit<Answer, 'completion'> };
+export type Piece =
+  | { delta: string }
+  | { restart: true }
+  | { activity: ToolActivity }
+  | { compaction: Compaction }
+  | { answer: Omit<Answer, 'completion'> };
 
 export interface Agent {
   config: AgentConfig;
   /** Throws {@link AgentFailure}. */
   answer(turn: Turn): Promise<Answer>;
-  /** Throws {@link AgentFailure}. Restarts only where the caller can take back what it was given. */
+  /** Throws {@link AgentFailure}. `restarts`: whether answers that broke off may be asked for anew. */
   pieces(turn: Turn, options?: { restarts: boolean }): AsyncGenerator<Piece, void, undefined>;
   /** The chunks of the model as they come, unchecked. Throws {@link AgentFailure}. */
   chunks(turn: Turn): AsyncGenerator<ChatChunk, void, undefined>;
 }
 
-const MAX_TEXT = 8 * 1024 * 1024;
+export interface AgentDeps {
+  gateway: GatewayClient;
+  onUsage?: (usage: TokenUsage) => void;
+  onCompaction?: (compaction: Compaction) => void;
+}
+
 const MAX_RESTARTS = 3;
+const WHOLE: Manner = { streamed: false, restarts: 0 };
 
 /** @throws {Error} if the output schema is wrong. */
-export async function createAgent(
-  config: AgentConfig,
-  model: ModelClient,
-  onUsage: (usage: TokenUsage) => void,
-): Promise<Agent> {
+export async function createAgent(config: AgentConfig, deps: AgentDeps): Promise<Agent> {
   const check = config.output === undefined ? undefined : await compileSchema(config.output.schema);
-  const call = (turn: Turn, number: number, messages = turn.messages) => ({
-    signal: turn.signal,
-    stepToken: turn.stepToken,
-    traceparent: turn.traceparent,
-    number,
-    body: {
-      ...responseFormat(config),
-      ...turn.params,
-      model: config.model,
-      messages: [systemMessage(config), ...messages],
-    },
+  const parts = { config, model: createModelClient(deps.gateway), tools: createToolClient(deps.gateway) };
+  const onUsage = (usage: ChatCompletion['usage']): void => deps.onUsage?.(tokenUsage(usage));
+  const asked = ({ messages, params, ...errand }: Turn): Asked => ({
+    ...errand,
+    messages: [systemMessage(config), ...messages],
+    params: { ...responseFormat(config), ...params },
   });
-  const complete: Complete = async (turn, number, messages) => {
-    const completion = await model.complete(call(turn, number, messages));
-    onUsage(tokenUsage(completion.usage));
-    return completion;
+
+  async function* loopPieces(turn: Turn, manner: Manner): AsyncGenerator<Exclude<Piece, { answer: unknown }>, Answer> {
+    const limit = timeLimit(turn.signal, config.limits.durationMs);
+    try {
+      const loop = new Loop(parts, asked({ ...turn, signal: limit.signal }), manner, onUsage);
+      const running = loop.run();
+      let step = await running.next();
+      for (; !step.done; step = await running.next()) {
+        if ('compaction' in step.value) deps.onCompaction?.(step.value.compaction);
+        if (!('chunk' in step.value)) yield step.value;
+        else {
+          const text = step.value.chunk.choices[0]?.delta?.content;
+          if (text) yield { delta: text };
+        }
+      }
+      return await finished(loop, step.value, check);
+    } finally {
+      limit.clear();
+    }
+  }
+
+  const answer: Agent['answer'] = async (turn) => {
+    const pieces = loopPieces(turn, WHOLE);
+    let step = await pieces.next();
+    while (!step.done) step = await pieces.next();
+    return step.value;
+  };
+  const pieces: Agent['pieces'] = async function* (turn, options) {
+    const streamed = { streamed: true, restarts: options?.restarts === true ? MAX_RESTARTS : 0 };
+    const { output, usage } = yield* loopPieces(turn, check === undefined ? streamed : WHOLE);
+    yield { answer: { output, usage } };
   };
   const chunks: Agent['chunks'] = async function* (turn) {
-    for await (const chunk of model.stream(call(turn, 1))) {
-      if (chunk.usage) onUsage(tokenUsage(chunk.usage));
-      yield chunk;
+    const limit = timeLimit(turn.signal, config.limits.durationMs);
+    try {
+      yield* callersChunks(parts, asked({ ...turn, signal: limit.signal }), onUsage);
+    } finally {
+      limit.clear();
     }
-  };
-  const answer: Agent['answer'] = (turn) =>
-    check === undefined ? plainAnswer(turn, complete) : checkedAnswer(turn, complete, check);
-  const pieces: Agent['pieces'] = async function* (turn, options) {
-    if (check !== undefined) return yield { answer: await answer(turn) };
-    const params = { ...turn.params, stream_options: { include_usage: true } };
-    yield* restarting(() => streamedText(chunks({ ...turn, params })), options?.restarts ? MAX_RESTARTS : 0);
   };
   return { config, answer, pieces, chunks };
 }
@@ -103,43 +132,30 @@ function responseFormat({ name, output }: AgentConfig): Record<string, unknown> 
   return { response_format: { type: 'json_schema', json_schema: { name, schema: output.schema } } };
 }
 
-/** `number`: which call of the turn it is, from 1. */
-type Complete = (turn: Turn, number: number, messages?: ChatMessage[]) => Promise<ChatCompletion>;
-
-async function plainAnswer(turn: Turn, complete: Complete): Promise<Answer> {
-  const completion = await complete(turn, 1);
+/** What the last completion comes to. A wrong one is asked for once more, with what was wrong. */
+async function finished(loop: Loop, completion: ChatCompletion, check: SchemaCheck | undefined): Promise<Answer> {
   const { content, tool_calls: calls } = messageOf(completion);
   if (!content && !calls?.length) rejectEmpty(completion);
-  return { output: content ?? '', completion, usage: tokenUsage(completion.usage) };
-}
-
-/** Asks once more, with what was wrong, before it gives up. */
-async function checkedAnswer(turn: Turn, complete: Complete, check: SchemaCheck): Promise<Answer> {
-  const first = await complete(turn, 1);
-  const message = messageOf(first);
-  if (message.tool_calls?.length)
-    return { output: message.content ?? '', completion: first, usage: tokenUsage(first.usage) };
-  const verdict = judge(first, check);
-  if ('output' in verdict) return { ...verdict, completion: first, usage: tokenUsage(first.usage) };
+  if (check === undefined || calls?.length) return summed(loop, content ?? '', completion);
+  const verdict = judge(completion, check);
+  if ('output' in verdict) return summed(loop, verdict.output, completion);
   const request = `This does not match the required JSON Schema: ${verdict.problem}. Answer again, with nothing but the corrected JSON.`;
-  const second = await complete(turn, 2, [
-    ...turn.messages,
-    { role: 'assistant', content: message.content ?? '' },
+  const second = await loop.askAgain([
+    { role: 'assistant', content: content ?? '' },
     { role: 'user', content: request },
   ]);
-  const usage = sum(tokenUsage(first.usage), tokenUsage(second.usage));
   const repaired = judge(second, check);
-  if ('problem' in repaired)
-    throw new AgentFailure('InvalidOutput', `The answer does not match the output schema: ${repaired.problem}`, {
-      shouldRetry: false,
-    });
-  const total = {
-    prompt_tokens: usage.inputTokens,
-    completion_tokens: usage.outputTokens,
-    total_tokens: usage.inputTokens + usage.outputTokens,
-  };
-  return { ...repaired, completion: { ...second, usage: { ...second.usage, ...total } }, usage };
+  if ('output' in repaired) return summed(loop, repaired.output, second);
+  throw new AgentFailure('InvalidOutput', `The answer does not match the output schema: ${repaired.problem}`, {
+    shouldRetry: false,
+  });
 }
+
+const summed = ({ usage }: Loop, output: unknown, completion: ChatCompletion): Answer => ({
+  output,
+  completion: { ...completion, usage },
+  usage: tokenUsage(usage),
+});
 
 function judge(completion: ChatCompletion, check: SchemaCheck): { output: unknown } | { problem: string } {
   const { content } = messageOf(completion);
@@ -156,57 +172,7 @@ function judge(completion: ChatCompletion, check: SchemaCheck): { output: unknow
   return problem === undefined ? { output } : { problem };
 }
 
-/** Asks anew when an answer broke off with the connection, which a restart of the gateway does to all of them. */
-async function* restarting(
-  ask: () => AsyncGenerator<Piece, void, undefined>,
-  restarts: number,
-): AsyncGenerator<Piece, void, undefined> {
-  for (let left = restarts; ; left -= 1) {
-    try {
-      return yield* ask();
-    } catch (error) {
-      if (left === 0 || !(error instanceof AgentFailure) || error.details.brokeOff !== true) throw error;
-      yield { restart: true };
-    }
-  }
-}
-
-async function* streamedText(chunks: AsyncIterable<ChatChunk>): AsyncGenerator<Piece, void, undefined> {
-  const written: string[] = [];
-  let size = 0;
-  let refusal = '';
-  let usage = tokenUsage(undefined);
-  for await (const chunk of chunks) {
-    const delta = chunk.choices[0]?.delta;
-    refusal += delta?.refusal ?? '';
-    if (chunk.usage) usage = tokenUsage(chunk.usage);
-    if (!delta?.content) continue;
-    size += delta.content.length;
-    if (size > MAX_TEXT) throw new AgentFailure('ModelFailed', `The answer is longer than ${MAX_TEXT} characters.`);
-    written.push(delta.content);
-    yield { delta: delta.content };
-  }
-  if (size === 0) throw emptyAnswer(refusal);
-  yield { answer: { output: written.join(''), usage } };
-}
-
-function messageOf(completion: ChatCompletion): NonNullable<ChatCompletion['choices'][0]>['message'] {
-  const [choice] = completion.choices;
-  if (choice === undefined) throw new AgentFailure('ModelFailed', 'The model gave no answer.');
-  return choice.message;
-}
-
 function rejectEmpty(completion: ChatCompletion): never {
-  throw emptyAnswer(messageOf(completion).refusal ?? '');
-}
-
-function emptyAnswer(refusal: string): AgentFailure {
-  return new AgentFailure(
-    'ModelFailed',
-    refusal === '' ? 'The model gave an empty answer.' : `The model refused: ${refusal}`,
-  );
-}
-
-function sum(a: TokenUsage, b: TokenUsage): TokenUsage {
-  return { inputTokens: a.inputTokens + b.inputTokens, outputTokens: a.outputTokens + b.outputTokens };
+  const { refusal } = messageOf(completion);
+  throw new AgentFailure('ModelFailed', refusal ? `The model refused: ${refusal}` : 'The model gave an empty answer.');
 }

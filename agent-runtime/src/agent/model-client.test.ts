@@ -10,10 +10,12 @@ import {
   type TestGateway,
 } from '../testing/harness.ts';
 import { AgentFailure } from '../failure.ts';
+import { createGatewayClient, type GatewayClient } from './gateway-client.ts';
 import { createModelClient, type ModelClient } from './model-client.ts';
 
 describe('a call to a model', () => {
   let gateway: TestGateway;
+  let client: GatewayClient;
   let model: ModelClient;
   let waits: number[];
 
@@ -21,10 +23,11 @@ describe('a call to a model', () => {
     gateway = await startGateway();
     waits = [];
     const sleep = (ms: number): Promise<void> => Promise.resolve(void waits.push(ms));
-    model = createModelClient({ gatewayUrl: gateway.url, token: () => Promise.resolve('pod-token'), sleep });
+    client = createGatewayClient({ gatewayUrl: gateway.url, token: () => Promise.resolve('pod-token'), sleep });
+    model = createModelClient(client);
   });
   afterEach(async () => {
-    await model.close();
+    await client.close();
     await gateway.close();
   });
 
@@ -61,15 +64,18 @@ describe('a call to a model', () => {
   });
 
   test('to a gateway that is not there is ModelUnavailable', async () => {
-    const nowhere = createModelClient({
+    const nowhere = createGatewayClient({
       gatewayUrl: 'http://127.0.0.1:1',
       token: () => Promise.resolve('t'),
       sleep: () => Promise.resolve(),
     });
-    await expect(nowhere.complete({ body, signal: new AbortController().signal, number: 1 })).rejects.toMatchObject({
-      reason: 'ModelUnavailable',
-      message: expect.stringContaining('ECONNREFUSED'),
-    });
+    const unreachable = createModelClient(nowhere);
+    await expect(unreachable.complete({ body, signal: new AbortController().signal, number: 1 })).rejects.toMatchObject(
+      {
+        reason: 'ModelUnavailable',
+        message: expect.stringContaining('ECONNREFUSED'),
+      },
+    );
     await nowhere.close();
   });
 

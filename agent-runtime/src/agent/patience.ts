@@ -8,3 +8,8 @@ export const interactive: readonly number[] = [100, 400, 1_600, 4_000];
  * long the step may take is for its timeout to say.
  */
 export const stepWork: readonly number[] = [...interactive, 8_000, ...new Array<number>(40).fill(15_000)];
+
+export async function abortableSleep(ms: number, signal: AbortSignal): Promise<void> {
+  const { setTimeout } = await import('node:timers/promises');
+  await setTimeout(ms, undefined, { signal });
+}

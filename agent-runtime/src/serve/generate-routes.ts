@@ -77,7 +77,10 @@ type Asked = Omit<Turn, 'signal'>;
 const answerOnce = (context: RouteContext, reply: FastifyReply, asked: Asked) =>
   withSlot(context.gate, reply, async ({ signal }) => shown(await context.agent.answer({ ...asked, signal }), context));
 
-/** Events: `delta` {"text"} as it is written, then `result` with the whole answer, or `error`. */
+/**
+ * Events: `delta` {"text"} as it is written, `restart` {} when that was no answer yet and begins anew, `tool` when a tool is
+ * called and when it is done, then `result` with the whole answer, or `error`.
+ */
 function streamPieces(context: RouteContext, reply: FastifyReply, asked: Asked): Promise<void> {
   return withSlot(context.gate, reply, async ({ signal }) => {
     const pieces = context.agent.pieces({ ...asked, signal });
@@ -87,6 +90,8 @@ function streamPieces(context: RouteContext, reply: FastifyReply, asked: Asked):
     try {
       while (piece !== undefined) {
         if ('delta' in piece) events.send({ text: piece.delta }, 'delta');
+        else if ('restart' in piece) events.send({}, 'restart');
+        else if ('activity' in piece) events.send(piece.activity, 'tool');
         else if ('answer' in piece) events.send(shown(piece.answer, context), 'result');
         await events.drained();
         ({ value: piece } = await pieces.next());

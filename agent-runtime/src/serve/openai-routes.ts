@@ -2,7 +2,9 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { Turn } from '../agent/agent.ts';
+import { endOf } from '../agent/callers-chunks.ts';
 import type { ChatChunk, ChatCompletion, ChatMessage } from '../agent/chat.ts';
+import { messageOf } from '../agent/loop.ts';
 import { asFailure } from '../failure.ts';
 import { openEventStream } from './event-stream.ts';
 import { traceparentOf, withSlot, type RouteContext } from './exchange.ts';
@@ -108,16 +110,10 @@ async function* checkedChunks(
   answer: ReturnType<RouteContext['agent']['answer']>,
 ): AsyncGenerator<ChatChunk, void, undefined> {
   const { completion } = await answer;
-  const { id, created, usage, choices } = completion;
-  const [choice] = choices;
-  if (choice === undefined) return;
-  const { tool_calls: calls, ...message } = choice.message;
-  const toolCalls = calls?.length
-    ? { tool_calls: calls.map((toolCall, index) => ({ index, ...(toolCall as object) })) }
-    : {};
-  yield { id, created, choices: [{ index: 0, delta: { ...message, ...toolCalls }, finish_reason: null }] };
-  yield { id, created, choices: [{ index: 0, delta: {}, finish_reason: choice.finish_reason ?? 'stop' }] };
-  yield { id, created, choices: [], usage };
+  const { id, created, usage } = completion;
+  const delta = { ...messageOf(completion), tool_calls: undefined };
+  yield { id, created, choices: [{ index: 0, delta, finish_reason: null }] };
+  yield* endOf(completion, usage);
 }
 
 /** Clients count on one id, one model and one time for all chunks, and on a role in the first of each choice. */

@@ -10,8 +10,8 @@ import {
 } from '@kadre/crds';
 import type { Logger } from 'pino';
 import { createAgent, userMessage } from '../agent/agent.ts';
-import { createModelClient } from '../agent/model-client.ts';
-import { stepWork } from '../agent/patience.ts';
+import { createGatewayClient } from '../agent/gateway-client.ts';
+import { abortableSleep, stepWork } from '../agent/patience.ts';
 import type { TokenSource } from '../credentials.ts';
 import { asFailure } from '../failure.ts';
 
@@ -71,9 +71,12 @@ async function carryOut(
   { token, signal, logger }: StepDeps,
   payload: StepPayload,
 ): Promise<StepOutcome> {
-  const model = createModelClient({ gatewayUrl, token });
+  const gateway = createGatewayClient({ gatewayUrl, token });
   try {
-    const agent = await createAgent(config, model, () => undefined);
+    const agent = await createAgent(config, {
+      gateway,
+      onCompaction: (compaction) => logger.info(compaction, 'left results of tools out of a long conversation'),
+    });
     const { output } = await agent.answer({
       messages: [userMessage(payload.prompt, payload.input)],
       signal,
@@ -86,7 +89,7 @@ async function carryOut(
     if (reason === 'InternalError') logger.error({ err: cause }, 'unexpected error');
     return { failure: { reason, message: message.slice(0, MAX_FAILURE_MESSAGE) } };
   } finally {
-    await model.close();
+    await gateway.close();
   }
 }
 
@@ -137,9 +140,4 @@ async function tryExchange(
     const { code, name } = error as NodeJS.ErrnoException;
     return { problem: code ?? name };
   }
-}
-
-async function abortableSleep(ms: number, signal: AbortSignal): Promise<void> {
-  const { setTimeout } = await import('node:timers/promises');
-  await setTimeout(ms, undefined, { signal });
 }

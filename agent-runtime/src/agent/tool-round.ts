@@ -1,0 +1,100 @@
+// The calls of one answer of the model: made side by side, told in their order.
+import type { ToolActivity, ToolResult } from '@kadre/crds';
+import { AgentFailure } from '../failure.ts';
+import type { ModelToolCall } from './chat.ts';
+import type { Errand } from './gateway-client.ts';
+import { problem, type ToolClient } from './tool-client.ts';
+
+export interface Round {
+  calls: readonly ModelToolCall[];
+  /** Names of tools that the caller brought along, and calls itself. */
+  callers: ReadonlySet<string>;
+  /** The number of the first call. */
+  number: number;
+  /** Whether the task has met untrusted words before. */
+  tainted: boolean;
+}
+
+export interface Told {
+  /** One for each call, in their order. */
+  results: ToolResult[];
+  /** How many numbers have been used. */
+  numbers: number;
+}
+
+const MAX_CALLS = 32;
+const MAX_NAME = 128;
+const MAX_SHOWN = 1024;
+const TOO_MANY = `Not done: only the first ${MAX_CALLS} calls of an answer are. Make this one in your next answer.`;
+const NOT_ALONE =
+  'Not done: this tool belongs to whoever asks you, and an answer that calls it must call no others. Call it again by itself.';
+
+/** Throws {@link AgentFailure}, after it has stopped the other calls. */
+export async function* playRound(
+  tools: ToolClient,
+  errand: Errand,
+  round: Round,
+): AsyncGenerator<{ activity: ToolActivity }, Told, undefined> {
+  const results = round.calls.map((call) => refusalOf(call, round.callers));
+  const rejected = new AbortController();
+  const signal = AbortSignal.any([errand.signal, rejected.signal]);
+  const underWay = new Map<number, Promise<number>>();
+  let numbers = 0;
+  try {
+    for (const [index, call] of round.calls.entries()) {
+      if (results[index] !== undefined) continue;
+      if (numbers === MAX_CALLS) {
+        results[index] = problem('ToolRefused', TOO_MANY);
+        continue;
+      }
+      const number = round.number + numbers;
+      numbers += 1;
+      const asked = { ...errand, signal, number };
+      const made = makeCall(tools, asked, call, round.tainted).then((result) => {
+        results[index] = result;
+        return index;
+      });
+      underWay.set(index, made);
+      // If the loop ends first, nobody else looks at it.
+      made.catch(() => undefined);
+      const shown = argumentsOf(call).slice(0, MAX_SHOWN);
+      yield { activity: { ...activityOf(call, number), phase: 'Running', arguments: shown } };
+    }
+    const first = round.number;
+    const order = [...underWay.keys()];
+    while (underWay.size > 0) {
+      const index = await Promise.race(underWay.values());
+      underWay.delete(index);
+      const [call, result] = [round.calls[index], results[index]];
+      if (call && result) yield { activity: { ...activityOf(call, first + order.indexOf(index)), ...endOf(result) } };
+    }
+  } finally {
+    rejected.abort(new AgentFailure('Cancelled', 'Another call of the same answer failed.'));
+    await Promise.allSettled(underWay.values());
+  }
+  return { results: results.map((result) => result ?? problem('InternalError', 'Not done.')), numbers };
+}
+
+const argumentsOf = (call: ModelToolCall): string => call.function.arguments || '{}';
+
+const activityOf = ({ function: { name } }: ModelToolCall, call: number) => ({ call, tool: name.slice(0, MAX_NAME) });
+
+const endOf = ({ isError, reason }: ToolResult): Pick<ToolActivity, 'phase' | 'reason'> =>
+  isError ? { phase: 'Failed', reason: reason ?? 'ToolFailed' } : { phase: 'Succeeded' };
+
+/** What is wrong with a call before anybody is asked. */
+function refusalOf({ function: { name } }: ModelToolCall, callers: ReadonlySet<string>): ToolResult | undefined {
+  if (callers.has(name)) return problem('ToolRefused', NOT_ALONE);
+  return name.length > MAX_NAME ? problem('ToolRefused', 'There is no tool of that name.') : undefined;
+}
+
+function makeCall(
+  tools: ToolClient,
+  errand: Parameters<ToolClient['call']>[0],
+  call: ModelToolCall,
+  tainted: boolean,
+): Promise<ToolResult> {
+  // In a step the gateway knows by itself.
+  const outside = errand.stepToken === undefined ? { tainted } : {};
+  return tools.call(errand, { name: call.function.name, arguments: argumentsOf(call), ...outside });
+}
