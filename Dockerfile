@@ -16,7 +16,8 @@ FROM scratch AS node
 COPY --from=build /rootfs /
 USER 65532:65532
 WORKDIR /app
-ENV PATH=/usr/bin NODE_ENV=production
+# glibc would keep a heap of its own for each thread.
+ENV PATH=/usr/bin NODE_ENV=production MALLOC_ARENA_MAX=2
 ENTRYPOINT ["/usr/bin/node", "/app/main.js"]
 
 FROM node AS agent-runtime
