@@ -14,9 +14,9 @@ import { fitOf, type Holding, type Row, type Soak } from './rows.ts';
 const ROUNDS = 3;
 const COMPARED = { whole: 800, streamed: 400 };
 /** Whatever is slow is asked less often. */
-const COMPARED_MS = 4000;
+const COMPARED_MS = 3000;
 const WARM_UP_MS = 2000;
-const SATURATED_MS = 4000;
+const SATURATED_MS = 3000;
 const WIDTH = 32;
 const STREAMS = [128, 512, 1024] as const;
 /** Of a soak, in which memory finds its level. */
@@ -67,11 +67,17 @@ const rowOf = (contender: Contender): Row => ({
   holdings: [],
 });
 
-async function inTurn<T>(what: string, { name }: Row, turn: () => Promise<T>): Promise<T> {
+/** What fails is told in its row. */
+async function inTurn<T>(what: string, { name, failures }: Row, turn: () => Promise<T>): Promise<T | undefined> {
   const started = performance.now();
-  const result = await turn();
-  console.error(`${what}: ${name}, ${((performance.now() - started) / 1000).toFixed(0)} s`);
-  return result;
+  try {
+    return await turn();
+  } catch (error) {
+    failures.push(error instanceof Error ? error.message : String(error));
+    return undefined;
+  } finally {
+    console.error(`${what}: ${name}, ${((performance.now() - started) / 1000).toFixed(0)} s`);
+  }
 }
 
 class Bench {
@@ -99,23 +105,18 @@ class Bench {
     this.rates.push(requests / seconds);
   }
 
-  /** One turn of one gateway. What fails is told in its row. */
   async round(row: Row, cold: boolean): Promise<void> {
-    try {
-      const { target: through } = row;
-      if (cold) await this.#saturate(through, WARM_UP_MS);
-      if (cold) await this.ask({ do: 'saturate', through, width: WIDTH, ms: WARM_UP_MS, streamed: true });
-      const compared = { do: 'compare', through, direct: this.#direct, ms: COMPARED_MS } as const;
-      row.added.push(await this.ask({ ...compared, count: COMPARED.whole, streamed: false }));
-      row.addedFirst.push(await this.ask({ ...compared, count: COMPARED.streamed, streamed: true }));
-      const before = cpuSeconds(pidOf(row));
-      const { requests, failed, seconds } = await this.#saturate(through, SATURATED_MS);
-      if (failed > 0) row.failures.push(`${failed} of ${requests} requests at once failed`);
-      row.rates.push((requests - failed) / seconds);
-      row.cpuMicros.push(((cpuSeconds(pidOf(row)) - before) * 1e6) / requests);
-    } catch (error) {
-      row.failures.push(error instanceof Error ? error.message : String(error));
-    }
+    const { target: through } = row;
+    if (cold) await this.#saturate(through, WARM_UP_MS);
+    if (cold) await this.ask({ do: 'saturate', through, width: WIDTH, ms: WARM_UP_MS, streamed: true });
+    const compared = { do: 'compare', through, direct: this.#direct, ms: COMPARED_MS } as const;
+    row.added.push(await this.ask({ ...compared, count: COMPARED.whole, streamed: false }));
+    row.addedFirst.push(await this.ask({ ...compared, count: COMPARED.streamed, streamed: true }));
+    const before = cpuSeconds(pidOf(row));
+    const { requests, failed, seconds } = await this.#saturate(through, SATURATED_MS);
+    if (failed > 0) row.failures.push(`${failed} of ${requests} requests at once failed`);
+    row.rates.push((requests - failed) / seconds);
+    row.cpuMicros.push(((cpuSeconds(pidOf(row)) - before) * 1e6) / requests);
   }
 
   async streams(row: Row): Promise<void> {
@@ -124,6 +125,8 @@ class Bench {
       const held = await this.ask({ do: 'hold', through: row.target, streams });
       const used = cpuSeconds(pidOf(row)) - cpu;
       row.holdings.push({ ...held, streams, cpuSeconds: used, memory: [memory, residentMiB(pidOf(row))] });
+      // Whoever loses half of them would with more.
+      if (held.held < streams / 2) break;
     }
   }
 

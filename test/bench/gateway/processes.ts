@@ -9,11 +9,21 @@ export type Place = 'gateway' | 'others';
 /** What the kernel counts in, wherever Linux runs. */
 const TICKS_PER_SECOND = 100;
 
-const pinning = canPin();
 const cores: Record<Place, string> = { gateway: '1', others: cpus().length > 2 ? `0,2-${cpus().length - 1}` : '0' };
 
 /** Whether the figures are those of one core. */
-export const pinned = (): boolean => pinning;
+export const pinned = canPin();
+
+const children = new Set<ChildProcess>();
+let watched = false;
+
+/** Nothing is left behind when the benchmark is broken off. */
+function watch(): void {
+  if (watched) return;
+  watched = true;
+  process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+}
 
 interface Started {
   command: string;
@@ -28,12 +38,16 @@ interface Started {
 }
 
 export function start({ command, args, env, place, log, cwd, ipc }: Started): ChildProcess {
-  const [program = '', ...rest] = [...(pinning ? ['taskset', '-c', cores[place]] : []), command, ...args];
-  return spawn(program, rest, {
+  const [program = '', ...rest] = [...(pinned ? ['taskset', '-c', cores[place]] : []), command, ...args];
+  const child = spawn(program, rest, {
     ...(cwd === undefined ? {} : { cwd }),
     env: { ...process.env, NODE_ENV: 'production', ...env },
     stdio: ipc ? ['ignore', log, log, 'ipc'] : ['ignore', log, log],
   });
+  watch();
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+  return child;
 }
 
 /** What it says next. Rejects if it ends before, or says that it failed. */

@@ -22,7 +22,7 @@ export function gatewayReport({ rows, absent, floor, soak, busy }: Measured): st
     ...absent.map(({ name, why }) => `${name} is not here: ${why}.`),
     ...rows.flatMap(({ name, failures }) => [...new Set(failures)].map((why) => `${name}: ${why}.`)),
   ];
-  const where = pinned() ? '' : ' The gateways could not be held to one core.';
+  const where = pinned ? '' : ' The gateways could not be held to one core.';
   return [
     speed(rows, absent, kadre),
     streams(rows, absent, floor.held),
@@ -64,16 +64,18 @@ function streams(rows: Row[], absent: Absent[], floor: Holding[]): string {
   const head = ['Gateway', ...widths, 'CPU a chunk', 'memory'];
   const body = rows.map(({ name, holdings }) => [
     name,
-    ...holdings.map(heldOf),
+    ...floor.map((_, level) => heldOf(holdings[level])),
     `${cpuOfChunk(holdings).toFixed(0)} µs`,
     [holdings[0]?.memory[0], holdings.at(-1)?.memory[1]].map((value = Number.NaN) => value.toFixed(0)).join(' → ') +
       ' MiB',
   ]);
-  const none = ['none', ...floor.map(heldOf), '–', '–'];
+  const none = ['none', ...floor.map((level) => heldOf(level)), '–', '–'];
   return grid([head, ...body, none, ...notHere(absent, head)]);
 }
 
-function heldOf({ streams: count, held, longestGapMs }: Holding): string {
+function heldOf(holding: Holding | undefined): string {
+  if (!holding) return 'not tried';
+  const { streams: count, held, longestGapMs } = holding;
   const gap = `longest gap ${longestGapMs.toFixed(0)} ms`;
   return held === count ? `all, ${gap}` : `${held} of them, ${gap}`;
 }
