@@ -1,5 +1,14 @@
 // What the engine and the gateway ask Kubernetes, each in its own thread with caches of its own.
-import { API_VERSION, GATEWAY_AUDIENCE, type Agent, type AgentSpec, type Budget, type Model } from '@kadre/crds';
+import {
+  API_VERSION,
+  GATEWAY_AUDIENCE,
+  type Agent,
+  type AgentSpec,
+  type Budget,
+  type Model,
+  type Tool,
+  type ToolGrant,
+} from '@kadre/crds';
 import { agentUrl } from './build/metadata.ts';
 import { cachesOf } from './caches.ts';
 import { Manager, type Clock, type KubeClient, type KubeMetrics, type Log } from './kube/index.ts';
@@ -38,6 +47,11 @@ export interface KubeSources {
   models: { get(namespace: string, name: string): Model | undefined; list(namespace: string): Model[] };
   /** What limits model calls and Runs. */
   budgets: { list(namespace: string): Budget[]; ofAgent(namespace: string, agent: string): AgentSpec['limits'] };
+  /** What agents may use. */
+  tools: {
+    grants(namespace: string, agent: string): readonly ToolGrant[];
+    get(namespace: string, name: string): Tool | undefined;
+  };
   /** What the ConfigMap says under `prices.json`, by now; undefined if it is not there. */
   prices: { current(): string | undefined };
   secrets: { read(namespace: string, name: string): Promise<Record<string, string> | undefined> };
@@ -52,6 +66,7 @@ export function createKubeSources(options: KubeSourcesOptions): KubeSources {
   const agents = cache<Agent>({ apiVersion: API_VERSION, kind: 'Agent' });
   const models = cache<Model>({ apiVersion: API_VERSION, kind: 'Model' });
   const budgets = cache<Budget>({ apiVersion: API_VERSION, kind: 'Budget' });
+  const tools = cache<Tool>({ apiVersion: API_VERSION, kind: 'Tool' });
   const prices = options.prices && watchPrices(manager, options.prices);
   return {
     start: () => manager.start(),
@@ -71,6 +86,10 @@ export function createKubeSources(options: KubeSourcesOptions): KubeSources {
     budgets: {
       list: (namespace) => budgets.list(namespace),
       ofAgent: (namespace, agent) => agents.get(namespace, agent)?.spec.limits,
+    },
+    tools: {
+      grants: (namespace, agent) => agents.get(namespace, agent)?.spec.tools ?? [],
+      get: (namespace, name) => tools.get(namespace, name),
     },
     prices: { current: () => prices?.() },
     secrets: { read: (namespace, name) => readSecret(client, namespace, name) },
