@@ -1,4 +1,4 @@
-// Python with the libraries that people read archives with.
+// Python with libraries from PyPI: what Kadre writes is read with those that its users have.
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
@@ -8,7 +8,6 @@ import { withLock } from '../../cluster/lock.ts';
 import { installPackages } from '../../cluster/node/packages.ts';
 import { cacheDirectory } from '../../cluster/places.ts';
 
-const PACKAGES = ['duckdb==2.0.0', 'pandas==3.1.1', 'pyarrow==26.0.1'];
 const report = (line: string): void => void process.stderr.write(`${line}\n`);
 
 /**
@@ -17,27 +16,27 @@ const report = (line: string): void => void process.stderr.write(`${line}\n`);
  *
  * Throws an Error that says what to do when there is no Python 3.11 or newer with venv.
  */
-export async function ensurePython(): Promise<string> {
+export async function ensurePython(packages: string[]): Promise<string> {
   const version = await pythonVersion();
-  const hash = createHash('sha256').update(JSON.stringify([version, PACKAGES]));
+  const hash = createHash('sha256').update(JSON.stringify([version, packages]));
   const directory = path.join(cacheDirectory, 'python', hash.digest('hex').slice(0, 16));
   if (!existsSync(directory)) {
     await withLock(directory, report, async () => {
-      if (!existsSync(directory)) await install(directory);
+      if (!existsSync(directory)) await install(directory, packages);
     });
   }
   return path.join(directory, 'bin', 'python');
 }
 
-async function install(directory: string): Promise<void> {
-  report(`installing ${PACKAGES.join(', ')} from PyPI; the first time takes about 20 seconds`);
+async function install(directory: string, packages: string[]): Promise<void> {
+  report(`installing ${packages.join(', ')} from PyPI; the first time takes about 20 seconds`);
   // Made aside and renamed, so that a directory that exists is complete.
   const draft = `${directory}.${process.pid}`;
   await mkdir(path.dirname(directory), { recursive: true });
   try {
     await capture('python3', ['-m', 'venv', draft]);
     const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary', ':all:'];
-    await capture(path.join(draft, 'bin', 'python'), [...pip, ...PACKAGES]);
+    await capture(path.join(draft, 'bin', 'python'), [...pip, ...packages]);
     await rename(draft, directory);
   } finally {
     await rm(draft, { recursive: true, force: true });
