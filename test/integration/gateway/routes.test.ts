@@ -1,12 +1,14 @@
 // Routes over Models, through the official client: who is asked, in which order, and what is written down about it.
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import type { ModelRoute, ModelSpec } from '@kadre/crds';
+import type { Budget, ModelRoute, ModelSpec } from '@kadre/crds';
 import type { Decision } from '@kadre/store';
 import { collect, failure, NAMESPACE, researcher, startBed, until, user, type Bed } from './bed.ts';
 
 let bed: Bed;
+let budgets: Budget[];
 beforeEach(async () => {
-  bed = await startBed();
+  budgets = [];
+  bed = await startBed({ budgets: { list: () => budgets, ofAgent: () => undefined } });
 });
 afterEach(() => bed.close());
 
@@ -111,6 +113,45 @@ test('attempts are counted over the whole route, and go round again as long as t
   const [, refused] = await decisions(2);
   expect(refused?.chosen).toBeUndefined();
   expect(refused?.reason).toMatch(/no answer: /);
+});
+
+test('a Model whose own Budget is used up is passed by, at no cost', async () => {
+  says('dear');
+  says('cheap');
+  route('priority', ['dear', 'cheap']);
+  const spec = { period: 'total', timeZone: 'UTC', action: 'block', warnAt: 80, limits: { requests: 0 } } as const;
+  const metadata = {
+    name: 'dear',
+    namespace: NAMESPACE,
+    uid: 'b',
+    resourceVersion: '1',
+    generation: 1,
+    creationTimestamp: '',
+  };
+  budgets.push({
+    apiVersion: 'kadre.dev/v1alpha1',
+    kind: 'Budget',
+    metadata,
+    spec: { ...spec, scope: { models: ['dear'] } },
+  });
+  expect(await ask()).toEqual({ text: 'I am cheap', by: 'cheap' });
+  expect((await decisions())[0]?.reason).toBe('next in the list, after dear (BudgetExceeded) failed');
+});
+
+test('a Model that is left alone because it fails is asked last, and nobody waits long for a busy one', async () => {
+  model('broken', failing(500));
+  says('well');
+  for (let times = 0; times < 5; times += 1) {
+    await failure(bed.client().chat.completions.create({ model: 'broken', messages: user('x') }));
+  }
+  route('priority', ['broken', 'well']);
+  expect(await ask()).toMatchObject({ by: 'well' });
+  expect(bed.lines().at(-1)).toMatchObject({ attempts: 1 });
+  const { candidates } = (await decisions())[0]?.alternatives as { candidates: object[] };
+  expect(candidates.at(-1)).toMatchObject({
+    model: 'broken',
+    reason: expect.stringMatching(/it rests, because it fails$/),
+  });
 });
 
 test('Models that are not there, or are routes themselves, are passed over and named', async () => {
