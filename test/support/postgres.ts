@@ -1,7 +1,7 @@
 // A real PostgreSQL for tests: Debian's, in a temporary directory, for as long as this process lives.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { appendFile, chown, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -94,9 +94,11 @@ async function serve({ program, directory, data, port, owner }: Place): Promise<
   };
   const start = async (): Promise<void> => {
     const args = ['-c', TETHER, 'sh', program, '-D', data, '-c', 'log_destination=stderr'];
-    const child = spawn('sh', args, { ...owner, cwd: directory, stdio: ['pipe', 'ignore', 'pipe'] });
-    child.stderr.on('data', (chunk: Buffer) => void appendFile(log, chunk).catch(() => undefined));
-    for (const handle of [child, child.stdin, child.stderr]) (handle as unknown as { unref: () => void }).unref();
+    // It writes by itself: what is passed on here might come when the directory is being removed, and stand in the way.
+    const output = openSync(log, 'a');
+    const child = spawn('sh', args, { ...owner, cwd: directory, stdio: ['pipe', 'ignore', output] });
+    closeSync(output);
+    for (const handle of [child, child.stdin]) (handle as unknown as { unref: () => void }).unref();
     tether = child;
     while (
       !(await query('SELECT').then(

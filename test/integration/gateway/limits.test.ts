@@ -192,6 +192,20 @@ describe('a provider that fails', () => {
   });
 });
 
+test.each<[string, ModelSpec['limits'], number]>([
+  ['is at its limit', { requestsPerMinute: 1 }, 1],
+  ['has an open breaker', undefined, 5],
+])('a route does not wait for a Model that %s: another one answers', async (_name, limits, calls) => {
+  limitTo(limits);
+  provider.always(500);
+  for (let call = 0; call < calls; call++) await failure(ask(`${call}`));
+  bed.model('other', { simulated: { script: [{ reply: 'here I am' }] } });
+  bed.model('any', { route: { strategy: 'priority', candidates: [{ model: 'm' }, { model: 'other' }] } });
+  const { choices } = await bed.client().chat.completions.create({ model: 'any', messages: user('x') });
+  expect(choices[0]?.message.content).toBe('here I am');
+  expect(provider.asked).toHaveLength(calls);
+});
+
 describe('the manual', () => {
   const read = async () => {
     const page = await readFile(join(import.meta.dirname, '..', '..', '..', 'docs', 'models-limits.md'), 'utf8');
