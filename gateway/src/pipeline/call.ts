@@ -4,6 +4,9 @@ import type { EmbeddingRequest } from '../conversation/embedding.ts';
 import type { ModelRequest } from '../conversation/request.ts';
 import type { RequestRecord } from '../requests.ts';
 
+/** Header of answers: names of the Models that they are from. A route chooses among several. */
+export const MODEL_HEADER = 'kadre-model';
+
 interface CallBase {
   /** Unique; no caller can choose it. */
   readonly id: string;

@@ -13,7 +13,7 @@ import type { EmbeddingAnswer } from '../conversation/embedding.ts';
 import { GatewayError } from '../errors.ts';
 import type { AttemptServices } from './attempt.ts';
 import { CountedAttempts } from './attempts.ts';
-import type { Call, ChatCall, EmbeddingCall } from './call.ts';
+import { MODEL_HEADER, type Call, type ChatCall, type EmbeddingCall } from './call.ts';
 import type { Answered, Attempts, CallTrace, JournalEntry, Plan, Strategy } from './hooks.ts';
 import { createSequence } from './sequence.ts';
 
@@ -30,8 +30,6 @@ export interface Pipeline {
 
 const DEFAULT_ATTEMPTS = 3;
 const REPLAYED = { [REPLAYED_HEADER]: 'true' };
-/** Says which Model answered: a route chooses among several. */
-const MODEL_HEADER = 'kadre-model';
 
 type Recording = Extract<JournalEntry, { type: 'record' }>;
 
@@ -90,7 +88,7 @@ export function createPipeline(services: AttemptServices): Pipeline {
   };
 
   const sayModel = ({ record, responseHeaders }: Call): void => {
-    if (record.model !== undefined) responseHeaders[MODEL_HEADER] = record.model;
+    if (record.model !== undefined) responseHeaders[MODEL_HEADER] ??= record.model;
   };
 
   return {

@@ -31,7 +31,7 @@ export function createCompare(options: CompareOptions): Strategy {
     const answered = members.filter(({ answer }) => answer).map(({ candidate }) => candidate.model.metadata.name);
     if (answered.length === 0) throw tooFew(route, members, 1);
     draft.reason = `all answers side by side: ${answered.length} of ${members.length} Models answered`;
-    draft.answeredBy = answered.join(', ');
+    draft.answeredBy = answered;
     const text = JSON.stringify({ answers: members.map((member) => shown(member, options)) });
     return { parts: [{ type: 'text', text }], finish: 'stop' };
   };

@@ -47,7 +47,7 @@ export function createConsensus(options: ConsensusOptions): Strategy {
       const { name } = synthesis.candidate.model.metadata;
       try {
         const written = await write(synthesis);
-        draft.answeredBy = name;
+        draft.answeredBy = [name];
         draft.reason += `; ${name} wrote the answer from all of them`;
         return written;
       } catch (error) {
@@ -56,7 +56,7 @@ export function createConsensus(options: ConsensusOptions): Strategy {
         draft.reason += '; it is given as it is';
       }
     }
-    draft.answeredBy = chosen.model;
+    draft.answeredBy = [chosen.model];
     return asItIs(chosen.answer);
   };
   return {

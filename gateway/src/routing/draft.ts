@@ -47,7 +47,7 @@ export class Draft {
   reason = '';
   /** Whose answer was chosen, and who wrote what the caller gets. Absent: whoever answered last. */
   chosen: string | undefined;
-  answeredBy: string | undefined;
+  answeredBy: readonly string[] | undefined;
 
   constructor(call: Call, route: RouteModel) {
     this.#call = call;

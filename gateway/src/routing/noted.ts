@@ -18,16 +18,20 @@ export interface RoleCandidate extends Candidate {
   role?: Asked['as'];
 }
 
-/** The last one that answered is `answeredBy`. */
 export interface NotedAttempts extends Attempts {
+  /** Name of the last one that answered. */
   readonly answeredBy: string | undefined;
+  /** Of all that were asked, by their names. */
+  readonly providers: ReadonlyMap<string, string>;
 }
 
 export function noted(attempts: Attempts, { draft, prices, clock }: Notes): NotedAttempts {
   let answeredBy: string | undefined;
+  const providers = new Map<string, string>();
   const watch = async <T>(candidate: RoleCandidate, run: () => Promise<T>, details: (result: T) => Partial<Asked>) => {
     const model = candidate.model.metadata.name;
     const before = clock.now();
+    providers.set(model, candidate.model.spec.provider);
     const asked = (more: Partial<Asked>): void =>
       draft.asked({ model, as: candidate.role ?? 'answer', durationMs: clock.now() - before, ...more });
     try {
@@ -51,6 +55,7 @@ export function noted(attempts: Attempts, { draft, prices, clock }: Notes): Note
     get answeredBy() {
       return answeredBy;
     },
+    providers,
     get left() {
       return attempts.left;
     },

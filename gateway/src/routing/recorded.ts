@@ -1,8 +1,8 @@
 // A strategy whose decision is written down once it is known who answers.
 import { GatewayError } from '../errors.ts';
-import type { Call } from '../pipeline/call.ts';
+import { MODEL_HEADER, type Call } from '../pipeline/call.ts';
 import type { Attempts, Strategy } from '../pipeline/hooks.ts';
-import { noted, type Notes } from './noted.ts';
+import { noted, type NotedAttempts, type Notes } from './noted.ts';
 
 export interface Recording extends Notes {
   call: Call;
@@ -16,9 +16,9 @@ export function recorded(inner: Strategy, recording: Recording): Strategy {
     const watched = noted(attempts, recording);
     try {
       const result = await run(watched);
-      const answeredBy = draft.answeredBy ?? watched.answeredBy;
-      if (answeredBy !== undefined) call.record.model = answeredBy;
-      record(draft.chosen ?? answeredBy);
+      const { answeredBy = [watched.answeredBy ?? ''] } = draft;
+      sayWho(call, answeredBy, watched);
+      record(draft.chosen ?? answeredBy.join(', '));
       return result;
     } catch (error) {
       draft.note(`no answer: ${error instanceof GatewayError ? error.message : 'the gateway failed'}`);
@@ -31,4 +31,18 @@ export function recorded(inner: Strategy, recording: Recording): Strategy {
     stream: (plan, attempts, chat) => watch(attempts, (watched) => inner.stream(plan, watched, chat)),
     embed: (plan, attempts) => watch(attempts, (watched) => inner.embed(plan, watched)),
   };
+}
+
+/** The log and the metrics know one Model for each call: where there are several it is the route. */
+function sayWho(
+  { record, request, responseHeaders }: Call,
+  names: readonly string[],
+  { providers }: NotedAttempts,
+): void {
+  const [name = ''] = names;
+  responseHeaders[MODEL_HEADER] = names.join(', ');
+  record.model = names.length === 1 ? name : request.model;
+  const provider = names.length === 1 ? providers.get(name) : undefined;
+  if (provider === undefined) delete record.provider;
+  else record.provider = provider;
 }

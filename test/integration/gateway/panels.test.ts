@@ -81,7 +81,13 @@ test.each([false, true])('all answer, one judges, one writes; votes are kept (st
     const pieces = await collect(stream);
     expect(pieces.map(({ choices }) => choices[0]?.delta.content ?? '').join('')).toBe('All in all: 42.');
   } else {
-    expect(await ask()).toEqual({ text: 'All in all: 42.', by: 'wise' });
+    const { data, response } = await chat();
+    expect(data.choices[0]?.message.content).toBe('All in all: 42.');
+    expect(response.headers.get('kadre-model')).toBe('wise');
+    const { inputTokens, outputTokens } = bed.lines()[0] ?? {};
+    expect(data.usage).toMatchObject({ prompt_tokens: inputTokens, completion_tokens: outputTokens });
+    // Of all five: more than the last answer alone.
+    expect(outputTokens).toBeGreaterThan(20);
   }
   await until(() => bed.lines().length === 1);
   expect(bed.lines()[0]).toMatchObject({ model: 'wise', routedBy: 'any', attempts: 5, status: 200 });
@@ -230,6 +236,10 @@ test.each([false, true])(
           .join('')
       : (await ask()).text;
     const durationMs = expect.any(Number);
+    await until(() => bed.lines().length === 1);
+    expect(bed.lines()[0]).toMatchObject({ model: 'any', routedBy: 'any', attempts: 3, status: 200 });
+    expect(bed.lines()[0]).not.toHaveProperty('provider');
+    expect((await lastDecision())?.chosen).toBe('one, three');
     expect(JSON.parse(text)).toEqual({
       answers: [
         { model: 'one', text: 'yes', usage: { inputTokens: 10, outputTokens: 5 }, costUsd: 0.015, durationMs },
