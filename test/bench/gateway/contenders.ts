@@ -49,7 +49,8 @@ export async function startAll(upstream: string): Promise<{ present: Contender[]
 async function kadre(name: string, program: string, upstream: string, limits: string): Promise<Contender> {
   const data = join(folder, `data ${limits}`);
   await mkdir(data);
-  const env = { BENCH_UPSTREAM: upstream, BENCH_LIMITS: limits, BENCH_DATA: data };
+  // As in the image.
+  const env = { MALLOC_ARENA_MAX: '2', BENCH_UPSTREAM: upstream, BENCH_LIMITS: limits, BENCH_DATA: data };
   const child = start({
     command: process.execPath,
     args: [join(program, 'main.js')],

@@ -103,6 +103,25 @@ describe.each(doorClients)('%s', (_door, clientOf) => {
       });
       expect((await turn.answer(['sunny'], streamed)).text).toBe('I read: sunny');
     });
+
+    test.each(families)('tells what goes wrong with %s, and waits for what is slow', async (_family, spec) => {
+      bed.model('m', spec());
+      double.onMessage('limited', { error: { message: 'slow down', type: 'rate_limit_error' }, status: 429 });
+      double.onMessage('malformed', { content, usage }, { chaos: { malformedRate: 1 } });
+      double.onMessage('dropped', { content, usage }, { chaos: { disconnectRate: 1 } });
+      double.onMessage('cut', { content, usage }, { chunkSize: 5, truncateAfterChunks: 4, latency: 1 });
+      double.onMessage('slow', { content, usage }, { chunkSize: 10, latency: 5 });
+      const fails = async (prompt: string, status: number, code: string): Promise<void> => {
+        await expect(door.ask(prompt, streamed)).rejects.toMatchObject({ status });
+        expect(bed.lines().at(-1)).toMatchObject({ code });
+      };
+      await fails('malformed', 502, 'ModelFailed');
+      await fails('dropped', 503, 'ModelUnavailable');
+      if (streamed) await expect(door.ask('cut', true)).rejects.toThrow();
+      expect((await door.ask('slow', streamed)).text).toBe(content);
+      // Last: after it the Model is left alone for a while.
+      await fails('limited', 429, 'RateLimited');
+    });
   });
 
   test('a stream that breaks off fails, after what was said', async () => {
