@@ -4,3 +4,5 @@ export { isAllowed } from './policy/allow.ts';
 export { compileRule, type CallFacts, type Rule, type RuleVerdict } from './policy/rules.ts';
 export { closedTo, type WrittenBy } from './net/addresses.ts';
 export { AddressRefusedError, guardedConnector } from './net/guard.ts';
+export { createToolbox } from './toolbox.ts';
+export type { ToolboxOptions } from './toolbox-options.ts';

@@ -57,9 +57,9 @@ export function guardedConnector(options: GuardOptions): buildConnector.connecto
 
 function guardedLookup(closed: BlockList, lookup: Lookup): LookupFunction {
   return (hostname, options, callback) => {
-    lookup(hostname, { ...options, all: true }, (error, found) => {
+    lookup(hostname, { ...options, all: true }, (error, found: LookupAddress[] | undefined) => {
       const [first] = found ?? [];
-      if (error || !first) callback(error ?? new Error(`no address for ${hostname}`), '', 0);
+      if (error || !found || !first) callback(error ?? new Error(`no address for ${hostname}`), '', 0);
       else if (found.some(({ address }) => isClosed(closed, address))) callback(refusal(hostname), '', 0);
       else if (options.all) callback(null, found);
       else callback(null, first.address, first.family);

@@ -1,0 +1,30 @@
+// The tools that Kadre brings along.
+import type { ToolSpec } from '@kadre/crds';
+import type { Clock, Executor } from '../executor.ts';
+import type { Outlet } from '../net/outlet.ts';
+import { ToolError } from '../tool-error.ts';
+import type { BuiltinSpec } from './builtin-spec.ts';
+import { calculator } from './calculator.ts';
+import { emailExecutor } from './email.ts';
+import { httpFetcher } from './fetch.ts';
+import { slackExecutor } from './slack.ts';
+import { webhookExecutor } from './webhook.ts';
+
+export function builtinExecutor(outlet: Outlet, clock: Clock, allowLoopback: boolean): Executor {
+  const executors: Record<keyof BuiltinSpec, Executor> = {
+    calculator,
+    http: httpFetcher(outlet, clock),
+    slack: slackExecutor(outlet, clock),
+    email: emailExecutor(allowLoopback),
+    webhook: webhookExecutor(outlet, clock),
+  };
+  const executorOf = ({ builtin }: ToolSpec): Executor => {
+    const kind = (Object.keys(executors) as (keyof BuiltinSpec)[]).find((one) => builtin?.[one]);
+    if (kind === undefined) throw new ToolError('misconfigured', 'The Tool is of a kind that is not known here.');
+    return executors[kind];
+  };
+  return {
+    describe: (errand) => executorOf(errand.tool.spec).describe(errand),
+    call: (errand, request) => executorOf(errand.tool.spec).call(errand, request),
+  };
+}

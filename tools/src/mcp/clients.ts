@@ -1,0 +1,211 @@
+// One client for each Tool: kept while it is used, made anew when the Tool or its secret changes or the connection breaks.
+import {
+  Client,
+  SdkError,
+  SdkErrorCode,
+  SdkHttpError,
+  StreamableHTTPClientTransport,
+} from '@modelcontextprotocol/client';
+import { milliseconds, type Tool, type ToolSpec } from '@kadre/crds';
+import { createHash } from 'node:crypto';
+import type { Described, ToolAnswer, ToolCallRequest } from '../contract.ts';
+import type { Clock, Errand } from '../executor.ts';
+import { fixedHeaders } from '../http/endpoint.ts';
+import type { Outlet } from '../net/outlet.ts';
+import { signIn } from '../net/sign-in.ts';
+import type { ToolboxOptions } from '../toolbox-options.ts';
+import { readOperations, readResult } from './content.ts';
+import { argumentComplaint, fromMcp } from './failures.ts';
+import { boundedFetch, type Exchanges } from './fetch.ts';
+
+export interface McpClients {
+  describe(errand: Errand): Promise<Described>;
+  call(errand: Errand, request: ToolCallRequest): Promise<ToolAnswer>;
+  close(): Promise<void>;
+}
+
+interface Connection {
+  /** Of all that it was made from. */
+  fingerprint: string;
+  client: Client;
+  transport: StreamableHTTPClientTransport;
+  connected: Promise<void>;
+  users: number;
+  lastUsed: number;
+}
+
+const VERSION = '0.1.0';
+const CONNECT_MS = 30_000;
+const MAX_PAGES = 16;
+const END_SESSION_MS = 2_000;
+
+export function createMcpClients(
+  outlet: Outlet,
+  clock: Clock,
+  { maxClients = 64, idleMs = 300_000 }: NonNullable<ToolboxOptions['mcp']>,
+): McpClients {
+  const connections = new Map<string, Connection>();
+  const { exchanges, fetch } = boundedFetch(outlet.agents.administrator);
+
+  const discard = (id: string, connection: Connection): void => {
+    if (connections.get(id) === connection) connections.delete(id);
+    if (connection.users === 0) void end(connection);
+  };
+  const sweep = (): void => {
+    for (const [id, connection] of connections) {
+      const idle = clock.now() - connection.lastUsed >= idleMs;
+      if (connection.users === 0 && (idle || connections.size > maxClients)) discard(id, connection);
+    }
+  };
+  const sweeper = setInterval(sweep, Math.min(idleMs, 60_000)).unref();
+
+  const acquire = async ({ tool, secret }: Errand): Promise<[string, Connection]> => {
+    const spec = specOf(tool.spec);
+    const id = `${tool.metadata.namespace ?? ''}/${tool.metadata.name}`;
+    const headers = { ...fixedHeaders(spec.headers), ...(await signIn(spec.auth, secret)) };
+    const fingerprint = createHash('sha256')
+      .update(JSON.stringify([tool.metadata.uid, spec.url, headers]))
+      .digest('hex');
+    const found = connections.get(id);
+    if (found?.fingerprint === fingerprint) {
+      // The least recently used ones come first.
+      connections.delete(id);
+      connections.set(id, found);
+      return [id, found];
+    }
+    if (found) discard(id, found);
+    const made = connect(spec.url, headers, fingerprint, fetch, exchanges, tool);
+    connections.set(id, made);
+    return [id, made];
+  };
+
+  /** A server that has forgotten the session has done nothing: it is asked once more, with a new one. */
+  const use = async <T>(errand: Errand, work: (client: Client) => Promise<T>, second = false): Promise<T> => {
+    const [id, connection] = await acquire(errand);
+    connection.users++;
+    connection.lastUsed = clock.now();
+    let error: unknown;
+    try {
+      await connection.connected;
+      return await work(connection.client);
+    } catch (thrown) {
+      error = thrown;
+      if (isBroken(thrown)) discard(id, connection);
+    } finally {
+      connection.users--;
+      connection.lastUsed = clock.now();
+      if (connection.users === 0 && connections.get(id) !== connection) void end(connection);
+      sweep();
+    }
+    if (!second && connection.transport.sessionId !== undefined && isSessionGone(error)) return use(errand, work, true);
+    throw error;
+  };
+
+  const asked = <T>(errand: Errand, work: (client: Client) => Promise<T>): Promise<T> =>
+    exchanges.run(errand, () => use(errand, work));
+
+  return {
+    describe: async (errand) => {
+      const { signal } = errand;
+      try {
+        return await asked(errand, async (client) => {
+          const { tools } = await client.listTools(undefined, {
+            signal,
+            timeout: timeoutOf(errand.tool),
+            cacheMode: 'refresh',
+          });
+          return readOperations(tools, client.getServerVersion());
+        });
+      } catch (error) {
+        throw fromMcp(error);
+      }
+    },
+    call: async (errand, request) => {
+      const { signal } = errand;
+      const { operation = '', args, idempotencyKey, headers } = request;
+      const traceparent = headers['traceparent'];
+      const meta = {
+        'kadre.dev/idempotency-key': idempotencyKey,
+        ...(traceparent === undefined ? {} : { traceparent }),
+      };
+      try {
+        return await asked(errand, async (client) =>
+          readResult(
+            await client.callTool(
+              { name: operation, arguments: args, _meta: meta },
+              { signal, timeout: timeoutOf(errand.tool), headers: { ...headers, 'idempotency-key': idempotencyKey } },
+            ),
+          ),
+        );
+      } catch (error) {
+        const complaint = argumentComplaint(error);
+        if (complaint) return complaint;
+        throw fromMcp(error);
+      }
+    },
+    close: async () => {
+      clearInterval(sweeper);
+      const all = [...connections.values()];
+      connections.clear();
+      await Promise.all(all.map(end));
+    },
+  };
+}
+
+function connect(
+  url: string,
+  headers: Record<string, string>,
+  fingerprint: string,
+  fetch: typeof globalThis.fetch,
+  exchanges: Exchanges,
+  tool: Tool,
+): Connection {
+  const client = new Client(
+    { name: 'kadre', version: VERSION },
+    {
+      capabilities: {},
+      versionNegotiation: { mode: 'auto' },
+      listMaxPages: MAX_PAGES,
+      // Whoever calls checks answers, within bounds of its own.
+      jsonSchemaValidator: {
+        getValidator: () => (data) => ({ valid: true, data: data as never, errorMessage: undefined }),
+      },
+      // Nobody sits at an agent's tool call who could be asked.
+      inputRequired: { autoFulfill: false },
+    },
+  );
+  const transport = new StreamableHTTPClientTransport(new URL(url), { fetch, requestInit: { headers } });
+  // Not the caller's signal: others may be waiting for the same connection.
+  const signal = AbortSignal.timeout(Math.min(timeoutOf(tool), CONNECT_MS));
+  const connected = exchanges.run({ maxBytes: CONNECT_BYTES, signal }, () =>
+    client.connect(transport, { signal, timeout: CONNECT_MS }),
+  );
+  // Whoever waits for it hears of it.
+  connected.catch(() => undefined);
+  return { fingerprint, client, transport, connected, users: 0, lastUsed: Number.POSITIVE_INFINITY };
+}
+
+const CONNECT_BYTES = 256 * 1024;
+
+async function end({ client, transport, connected }: Connection): Promise<void> {
+  await connected.catch(() => undefined);
+  const bound = new Promise<void>((resolve) => setTimeout(resolve, END_SESSION_MS).unref());
+  await Promise.race([transport.terminateSession().catch(() => undefined), bound]);
+  await client.close().catch(() => undefined);
+}
+
+const timeoutOf = ({ spec }: Tool): number => (spec.timeout === undefined ? 30_000 : milliseconds(spec.timeout));
+
+/** After an answer of any kind the next call may go on with the same client. */
+function isBroken(error: unknown): boolean {
+  if (error instanceof SdkHttpError) return true;
+  return !(error instanceof SdkError) || error.code !== SdkErrorCode.RequestTimeout;
+}
+
+const isSessionGone = (error: unknown): boolean =>
+  error instanceof SdkHttpError && (error.status === 404 || error.status === 400);
+
+function specOf({ mcp }: ToolSpec): NonNullable<ToolSpec['mcp']> {
+  if (!mcp) throw new Error('only a Tool with mcp gets here');
+  return mcp;
+}

@@ -1,0 +1,107 @@
+// How tools are reached, whatever they are. Decides nothing: whoever calls has judged the call already.
+import { milliseconds, type Tool, type ToolSpec } from '@kadre/crds';
+import { builtinExecutor } from './builtin/builtin.ts';
+import type { ReadSecret, Toolbox, ToolAnswer } from './contract.ts';
+import type { Errand, Executor } from './executor.ts';
+import { httpExecutor } from './http/endpoint.ts';
+import { mcpExecutor } from './mcp/executor.ts';
+import { createOutlet, tooLarge } from './net/outlet.ts';
+import { openapiExecutor } from './openapi/executor.ts';
+import { createRedactor, type Redactor } from './redact.ts';
+import { ToolError } from './tool-error.ts';
+import type { ToolboxOptions } from './toolbox-options.ts';
+
+const TIMEOUT_MS = 30_000;
+const MAX_RESULT_BYTES = 1024 * 1024;
+
+export function createToolbox({ allowLoopback = false, clock = Date, mcp = {} }: ToolboxOptions = {}): Toolbox {
+  const outlet = createOutlet({ allowLoopback });
+  const executors: Record<'http' | 'openapi' | 'builtin' | 'mcp', Executor> = {
+    http: httpExecutor(outlet, clock),
+    openapi: openapiExecutor(outlet, clock),
+    builtin: builtinExecutor(outlet, clock, allowLoopback),
+    mcp: mcpExecutor(outlet, clock, mcp),
+  };
+  const executorOf = ({ spec }: Tool): Executor => {
+    const kind = (Object.keys(executors) as (keyof typeof executors & keyof ToolSpec)[]).find((one) => spec[one]);
+    if (kind === undefined) throw new ToolError('misconfigured', 'The Tool is of a kind that is not known here.');
+    return executors[kind];
+  };
+  return {
+    describe: (tool, secret, signal) => bounded(tool, secret, signal, (errand) => executorOf(tool).describe(errand)),
+    call: (tool, secret, request) =>
+      bounded(tool, secret, request.signal, async (errand, redact) => {
+        const answer = await executorOf(tool).call(errand, { ...request, signal: errand.signal });
+        return sized(redactAnswer(answer, redact), errand.maxBytes);
+      }),
+    close: async () => {
+      await Promise.all(Object.values(executors).map(async (executor) => executor.close?.()));
+      await outlet.close();
+    },
+  };
+}
+
+async function bounded<T>(
+  tool: Tool,
+  secret: ReadSecret,
+  signal: AbortSignal,
+  work: (errand: Errand, redact: Redactor) => Promise<T>,
+): Promise<T> {
+  const timeoutMs = tool.spec.timeout === undefined ? TIMEOUT_MS : milliseconds(tool.spec.timeout);
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const redactor = createRedactor();
+  const errand: Errand = {
+    tool,
+    secret: async (name, key) => redactor.remember(await secret(name, key)),
+    signal: AbortSignal.any([signal, deadline]),
+    maxBytes: tool.spec.maxResultBytes ?? MAX_RESULT_BYTES,
+  };
+  try {
+    errand.signal.throwIfAborted();
+    return await Promise.race([ended(errand.signal), work(errand, redactor)]);
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    if (deadline.aborted && !(error instanceof ToolError)) throw late(tool.spec.timeout ?? '30s');
+    throw toToolError(error, redactor);
+  }
+}
+
+const late = (timeout: string): ToolError =>
+  new ToolError('timeout', `There was no answer within ${timeout}.`, { retry: true, sent: true });
+
+/** Whatever work overlooks the signal, nobody waits for it. */
+function ended(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+}
+
+function toToolError(error: unknown, redact: Redactor): ToolError {
+  if (!(error instanceof ToolError)) {
+    return new ToolError('malformed', 'The answer makes no sense.', { sent: true, cause: error });
+  }
+  const { fault, retry, sent, retryAfterMs, cause } = error;
+  const message = redact.text(error.message);
+  return new ToolError(fault, message, { retry, sent, cause, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+}
+
+/** A server may repeat the secret that it was sent; no model gets to read it. */
+function redactAnswer(answer: ToolAnswer, redact: Redactor): ToolAnswer {
+  const content = answer.content.map((part) =>
+    part.type === 'text' ? { ...part, text: redact.text(part.text) } : part,
+  );
+  return {
+    content,
+    isError: answer.isError,
+    ...(answer.structured === undefined ? {} : { structured: redact.json(answer.structured) }),
+  };
+}
+
+function sized(answer: ToolAnswer, maxBytes: number): ToolAnswer {
+  const bytes = answer.content.reduce(
+    (sum, part) => sum + (part.type === 'text' ? Buffer.byteLength(part.text) : part.data.length),
+    0,
+  );
+  if (bytes > maxBytes) throw tooLarge(maxBytes);
+  return answer;
+}
