@@ -24,6 +24,7 @@ describe('a rule', () => {
     [`prompt.matches('(?i)^HELLO') ? 'speed' : 'quality'`, call('hello'), 'speed'],
     [`inputTokens > 100 ? 'quality' : 'speed'`, call('x'.repeat(1000)), 'quality'],
     [`tools.exists(t, t == 'shell') ? 'reliability' : 'speed'`, call('x', { tools }), 'reliability'],
+    [`tools.exists(t, t.matches('^sh')) ? 'reliability' : 'speed'`, call('x', { tools }), 'reliability'],
     [`size(tools) == 0 && messages == 2 && images == 0 ? 'speed' : 'quality'`, call('x'), 'speed'],
     [`structured || reasoning == 'high' ? 'quality' : 'speed'`, call('x', schema), 'quality'],
     [
@@ -40,6 +41,9 @@ describe('a rule', () => {
     ['promt', 'Unknown variable: promt'],
     ['inputTokens', 'it gives int, not a string'],
     ['1 +', 'Unexpected token: EOF'],
+    [`cel.bind(a, prompt + prompt, a + a)`, 'bind is not for rules'],
+    [`prompt.split('').size() > 3 ? 'speed' : 'quality'`, 'split is not for rules'],
+    [`tools.exists(t, prompt.matches(t)) ? 'speed' : 'quality'`, 'within a walk'],
     [`tools.all(a, tools.all(b, a == b)) ? 'speed' : 'quality'`, 'all cannot stand within another walk through a list'],
     [`${'('.repeat(60)}'speed'${')'.repeat(60)}`, 'maxDepth'],
   ])('is refused before it runs: %s', (rule, problem) => {

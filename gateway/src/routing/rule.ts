@@ -10,6 +10,8 @@ import { factsOf } from './facts.ts';
 const CAPACITY = 1_000;
 const MATCHES = 'matchesRe2';
 const WALKS = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
+/** They make much of little. */
+const REFUSED = new Set(['bind', 'split']);
 
 const environment = new Environment({
   limits: { maxAstNodes: 500, maxDepth: 50, maxListElements: 100, maxMapEntries: 100 },
@@ -77,8 +79,13 @@ function pathOf(value: unknown): RoutePath {
 /** Throws for what takes more than linear time. */
 function harden(node: ASTNode, walks: number): void {
   if (node.op === 'rcall') {
-    const [name] = node.args;
-    if (name === 'matches') (node.args as unknown[])[0] = MATCHES;
+    const [name, on] = node.args;
+    if (REFUSED.has(name)) throw new Error(`${name} is not for rules`);
+    if (name === 'matches') {
+      const isLong = on.op !== 'id' || environment.hasVariable(on.args);
+      if (walks > 0 && isLong) throw new Error('within a walk through a list, matches is for what is walked through');
+      (node.args as unknown[])[0] = MATCHES;
+    }
     if (WALKS.has(name)) {
       if (walks > 0) throw new Error(`${name} cannot stand within another walk through a list`);
       walks += 1;
