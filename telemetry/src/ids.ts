@@ -1,6 +1,6 @@
 // Ids without memory: whoever knows the name of a thing knows the id of its span. So engines that take over a run, and a
 // gateway that has never heard of it, all speak of the same spans.
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 /** 32 hexadecimal digits. */
 export const runTraceId = (run: string): string => digest(`run ${run}`, 32);
@@ -15,5 +15,4 @@ export const attemptSpanId = (run: string, step: string, attempt: number): strin
 export const randomTraceId = (): string => randomBytes(16).toString('hex');
 export const randomSpanId = (): string => randomBytes(8).toString('hex');
 
-const digest = (of: string, digits: number): string =>
-  createHash('sha256').update(`kadre ${of}`).digest('hex').slice(0, digits);
+const digest = (of: string, digits: number): string => hash('sha256', `kadre ${of}`).slice(0, digits);

@@ -6,12 +6,12 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { STEP_HEADER } from '@kadre/crds';
+import { STEP_HEADER, STEP_PATH, stepPayload } from '@kadre/crds';
 import { mintStepToken, openSqliteStore, type Store } from '@kadre/store';
 import { attemptSpanId, attribute, runSpanId, runTraceId, startTracing, type Tracing } from '@kadre/telemetry';
 import pino from 'pino';
 import { Registry } from 'prom-client';
-import { CANARY, NAMESPACE, startBed, step, until, user, type Bed } from '../gateway/bed.ts';
+import { CANARY, NAMESPACE, researcher, startBed, step, until, user, type Bed } from '../gateway/bed.ts';
 import {
   killed,
   startAgent,
@@ -226,6 +226,24 @@ describe('a call', () => {
     const own = { traceId: runTraceId(step.run), spanId: 'aaaaaaaaaaaaaaaa' };
     await say(bed, { [STEP_HEADER]: await stepToken(bed), traceparent: header(own) });
     await collector.span(({ parentSpanId }) => parentSpanId === own.spanId);
+  });
+
+  test('of a Job stands below its step, for the Job is told so with what it has to do', async () => {
+    const bed = await bedWith(await tracingTo(collector.url));
+    const job = 'run-one-1234567890';
+    bed.tokens.set('job-token', { ...researcher, pod: `${job}-x2x2x` });
+    const token = mintStepToken(await bed.store.secret('step-token'), { ...step, job }, Date.now() + 60_000);
+    const key = `${step.run}/${step.step}/${step.attempt}`;
+    const run = { uid: step.run, namespace: NAMESPACE, name: 'run' };
+    await bed.store.submitRun({ ...run, subject: 'w', workflow: {}, input: null });
+    const payload = { run: step.run, step: step.step, attempt: step.attempt, prompt: 'x' };
+    const work = { agent: { name: 'researcher', payload, stepToken: token } };
+    const request = { key, run, step: step.step, attempt: step.attempt, name: job, work };
+    await bed.store.append(step.run, 0, [{ at: 0, type: 'x', data: null }], { jobs: [request] });
+    await bed.store.jobCreated(key, 'job-uid');
+    const headers = { authorization: 'Bearer job-token', [STEP_HEADER]: token };
+    const told = stepPayload.parse(await (await fetch(`${bed.url}${STEP_PATH}`, { headers })).json());
+    expect(told.traceparent).toBe(`00-${runTraceId(step.run)}-${attemptSpanId(step.run, step.step, step.attempt)}-01`);
   });
 
   test('that fails says why, and not what the provider said about it', async () => {
