@@ -1,6 +1,6 @@
 // Tool: something that agents may do, and on which conditions.
 import { z } from 'zod';
-import { dnsLabel, jsonSchema, secretKeyRef, someTime } from './common.ts';
+import { dnsLabel, jsonSchema, secretKeyRef, someTime, type SecretKeyRef } from './common.ts';
 import { listMap, rules } from './markers.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
 
@@ -320,3 +320,23 @@ export type ToolGrant = z.infer<typeof toolGrant>;
  */
 export const toolFunctionName = (tool: string, operation?: string): string =>
   operation === undefined ? tool : `${tool}__${operation.replace(/[^A-Za-z0-9_-]/g, '_')}`;
+
+/** The Secret that the gateway shows to the server of a Tool, and where the spec names it: each kind of Tool has a place. */
+export function toolSecretAt({
+  mcp,
+  http,
+  openapi,
+  builtin,
+}: ToolSpec): { ref: SecretKeyRef; path: string } | undefined {
+  const places = [
+    ['spec.mcp.auth', mcp?.auth],
+    ['spec.http.auth', http?.auth],
+    ['spec.openapi.auth', openapi?.auth],
+    ['spec.builtin.slack.auth', builtin?.slack?.auth],
+    ['spec.builtin.email.auth', builtin?.email?.auth],
+    ['spec.builtin.webhook.signature', builtin?.webhook?.signature],
+  ] as const;
+  return places.flatMap(([path, at]) => (at ? [{ ref: at.secretRef, path: `${path}.secretRef` }] : []))[0];
+}
+
+export const toolSecret = (spec: ToolSpec): SecretKeyRef | undefined => toolSecretAt(spec)?.ref;

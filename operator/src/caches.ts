@@ -10,6 +10,7 @@ import {
   type GpuPool,
   type Model,
   type Run,
+  type Tool,
   type Trigger,
   type Workflow,
 } from '@kadre/crds';
@@ -39,6 +40,7 @@ const namespaced = (kind: string, resource: string): KnownKind => ({
 export const knownKinds: KnownKind[] = [
   namespaced('Agent', 'agents'),
   namespaced('Model', 'models'),
+  namespaced('Tool', 'tools'),
   namespaced('Workflow', 'workflows'),
   namespaced('Run', 'runs'),
   namespaced('Approval', 'approvals'),
@@ -60,6 +62,7 @@ export const httpRoute: KindRef = { apiVersion: 'gateway.networking.k8s.io/v1', 
 export const by = {
   owner: 'owner',
   model: 'model',
+  tool: 'tool',
   /** Routes by the Models that they name. */
   candidate: 'candidate',
   pool: 'pool',
@@ -72,7 +75,7 @@ export const by = {
 
 export type Caches = ReturnType<typeof operatorCaches>;
 
-type ForKind = <T extends KubeObject | Agent | Model | Workflow | Run | Approval | Trigger | Budget | GpuPool>(
+type ForKind = <T extends KubeObject | Agent | Model | Workflow | Run | Approval | Trigger | Budget | GpuPool | Tool>(
   kind: KindRef,
   options?: CacheOptions<T>,
 ) => Cache<T>;
@@ -100,6 +103,7 @@ export function operatorCaches(manager: Manager, namespaces: string[] | undefine
     watches: (namespace: string) => namespaces?.includes(namespace) ?? true,
     agents: cache<Agent>(own('Agent'), { indexes: agentIndexes }),
     models: cache<Model>(own('Model'), { indexes: modelIndexes }),
+    tools: cache<Tool>(own('Tool')),
     workflows: cache<Workflow>(own('Workflow'), { indexes: workflowIndexes }),
     runs: cache<Run>(own('Run'), { indexes: runIndexes }),
     approvals: cache<Approval>(own('Approval')),
@@ -147,6 +151,7 @@ const modelIndexes = {
 
 const agentIndexes = {
   [by.model]: (agent: Agent) => [inNamespace(agent, agent.spec.model)],
+  [by.tool]: (agent: Agent) => (agent.spec.tools ?? []).map(({ name }) => inNamespace(agent, name)),
   [by.pool]: (agent: Agent) => [agent.spec.runtime?.gpu?.pool].filter((pool) => pool !== undefined),
 };
 

@@ -1,6 +1,7 @@
 // The operator: turns Kadre's kinds into Kubernetes objects, feeds Runs to the engine and writes down what comes of them.
 import type { WorkflowSpec } from '@kadre/crds';
 import type { Store } from '@kadre/store';
+import type { Toolbox } from '@kadre/tools';
 import { registerAgentController } from './agent/controller.ts';
 import { registerApprovalController } from './approval/controller.ts';
 import { registerBudgetController } from './budget/controller.ts';
@@ -12,6 +13,7 @@ import { registerModelController } from './model/controller.ts';
 import { registerJobController } from './run/job-controller.ts';
 import { registerRunController } from './run/controller.ts';
 import { readSecret } from './sources.ts';
+import { registerToolController } from './tool/controller.ts';
 import { registerTriggerController } from './trigger/controller.ts';
 import { registerWorkflowController } from './workflow/controller.ts';
 import type { Context } from './context.ts';
@@ -25,6 +27,8 @@ export interface OperatorOptions {
   validateWorkflow: (spec: WorkflowSpec) => { path: string; message: string }[];
   /** What the gateway finds wrong with the rule of a route; undefined if nothing. */
   ruleProblem: (rule: string) => Promise<string | undefined>;
+  /** Asks Tools what they can do; whoever made it closes it. */
+  toolbox: Pick<Toolbox, 'describe'>;
   /** Name of this process in Events, such as the pod's. */
   instance: string;
   /** Those that Kadre is confined to. Absent: all. */
@@ -57,11 +61,13 @@ export function createOperator(options: OperatorOptions): Operator {
     settings,
     validateWorkflow,
     ruleProblem: options.ruleProblem,
+    toolbox: options.toolbox,
     readSecret: (namespace, name) => readSecret(client, namespace, name),
     clock,
     log,
   };
   registerModelController(context);
+  registerToolController(context);
   registerAgentController(context);
   registerWorkflowController(context);
   registerGpuPoolController(context);

@@ -1,5 +1,6 @@
 import { validateWorkflow } from '@kadre/engine';
 import { connect, createOperator } from '@kadre/operator';
+import { createToolbox } from '@kadre/tools';
 import { openControlPlaneStore } from '../control-plane-store.ts';
 import { mayWrite } from '../fence.ts';
 import type { StartRole } from '../role-thread.ts';
@@ -9,6 +10,7 @@ export const startOperator: StartRole = async ({ config, fence, logger, registry
   const connection = connect({ registry });
   const { client, metrics } = connection;
   const { runtimeImage, gatewayUrl, serverUrl, systemNamespace, clusterDomain } = config;
+  const toolbox = createToolbox();
   const operator = createOperator({
     client,
     store,
@@ -22,6 +24,7 @@ export const startOperator: StartRole = async ({ config, fence, logger, registry
     validateWorkflow,
     // Loaded for the first rule: the gateway is much to keep in memory for one function.
     ruleProblem: async (rule) => (await import('@kadre/gateway')).ruleProblem(rule),
+    toolbox,
     instance: config.identity,
     gate: () => mayWrite(fence),
     log: logger,
@@ -31,6 +34,7 @@ export const startOperator: StartRole = async ({ config, fence, logger, registry
   return {
     stop: async () => {
       await operator.stop();
+      await toolbox.close();
       await connection.close();
       await store.close();
     },

@@ -18,6 +18,7 @@ export function registerAgentController(context: Context): void {
       ...[...caches.children, caches.routes].map((cache) => watching(cache, owningAgents)),
       watching(caches.pods, servedAgents),
       watching(caches.models, ({ metadata }) => keysBy(agents, by.model, joinKey(metadata.namespace, metadata.name))),
+      watching(caches.tools, ({ metadata }) => keysBy(agents, by.tool, joinKey(metadata.namespace, metadata.name))),
       watching(caches.pools, ({ metadata }) => keysBy(agents, by.pool, metadata.name)),
     ],
     reconcile: async (key, { signal }) => {
@@ -45,7 +46,7 @@ function isRefusal(error: unknown): error is KubeError {
 async function observeAgent(context: Context, agent: Readonly<Agent>): Promise<AgentSnapshot> {
   const { caches, settings } = context;
   const { namespace = '', name, uid } = agent.metadata;
-  const { model: modelName, runtime } = agent.spec;
+  const { model: modelName, tools = [], runtime } = agent.spec;
   const routes = await knowsRoutes(context, agent);
   const model = caches.models.get(namespace, modelName);
   const pool = runtime?.gpu && caches.pools.get(undefined, runtime.gpu.pool);
@@ -55,6 +56,7 @@ async function observeAgent(context: Context, agent: Readonly<Agent>): Promise<A
     settings,
     ...(model && { model }),
     ...(pool && { pool }),
+    tools: tools.flatMap(({ name: tool }) => caches.tools.get(namespace, tool) ?? []),
     // Owner references across namespaces mean nothing.
     children: owners
       .flatMap((cache) => cache.byIndex(by.owner, uid))

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Agent, AgentStatus } from '@kadre/crds';
+import type { Agent, AgentStatus, Tool, ToolStatus } from '@kadre/crds';
 import fc from 'fast-check';
-import { agent, judged, model, pool, serving, settings } from '../build/samples.ts';
+import { agent, judged, model, pool, serving, settings, tool } from '../build/samples.ts';
 import { APPLIED_ANNOTATION } from '../build/metadata.ts';
 import { violations } from '../build/restricted.ts';
 import { isApplied, withAppliedHash } from '../kube/apply.ts';
@@ -16,6 +16,7 @@ const snapshot = (subject: Agent, more: Partial<AgentSnapshot> = {}): AgentSnaps
   agent: subject,
   settings,
   model: model(),
+  tools: [],
   accountMissing: false,
   children: [],
   foreign: [],
@@ -47,6 +48,14 @@ const available = (count: number): Deployment['status'] => ({
   updatedReplicas: count,
   readyReplicas: count,
   availableReplicas: count,
+});
+
+/** An agent that may use the Tool search. */
+const granted = (tools: Tool[], allow?: string[]) =>
+  settled(snapshot(agent({ serving: serving(), tools: [{ name: 'search', ...(allow && { allow }) }] }), { tools }));
+const found = (status: ToolStatus, ready = true): Tool => ({
+  ...tool({ mcp: { url: 'http://search.tools.svc/mcp' }, trust: 'untrusted', consequential: false }),
+  status: { ...judged(ready), ...status },
 });
 
 const statusOf = (subject: AgentSnapshot) => decideAgent(subject, now).status as AgentStatus;
@@ -155,6 +164,8 @@ describe('what an agent says of itself', () => {
       'Reconciling',
       'ModelPending',
     ],
+    ['one of its Tools is not there', granted([]), 'Stalled', 'ToolNotFound'],
+    ['one of its Tools fails, which it can do without', granted([found({}, false)]), 'Ready', 'Available'],
     [
       'its instructions fit in no variable',
       snapshot(agent({ instructions: '€'.repeat(50_000) })),
@@ -194,6 +205,47 @@ describe('what an agent says of itself', () => {
     const hidden = { ...subject, spec: { ...subject.spec, serving: serving() }, status: statusOf(routed([])) };
     const types = statusOf(settled(snapshot(hidden))).conditions?.map(({ type }) => type);
     expect(types).toEqual(['Ready', 'Reconciling', 'Stalled', 'ModelReady']);
+  });
+});
+
+describe('the Tools of an agent', () => {
+  test.each<[string, AgentSnapshot, object | undefined]>([
+    ['are not spoken of where there are none', settled(served), undefined],
+    ['can all be used', granted([found({})]), { status: 'True', reason: 'Ready' }],
+    [
+      'are missed by name',
+      granted([]),
+      { status: 'False', reason: 'ToolNotFound', message: expect.stringContaining('no Tool search in namespace team') },
+    ],
+    [
+      'are told with what is wrong with them',
+      granted([found({}, false)]),
+      { status: 'False', reason: 'Broken', message: expect.stringContaining('does without it: Said by a test.') },
+    ],
+    [
+      'have not been checked yet',
+      granted([tool({ builtin: { calculator: {} }, trust: 'trusted', consequential: false })]),
+      { status: 'Unknown', reason: 'ToolPending' },
+    ],
+    [
+      'have none of the operations that are granted',
+      granted([found({ operations: [{ name: 'read_file' }] })], ['write_*']),
+      { status: 'False', reason: 'NothingAllowed', message: expect.stringContaining('There are: read_file.') },
+    ],
+    [
+      'have one of the operations that are granted',
+      granted([found({ operations: [{ name: 'read_file' }, { name: 'x' }] })], ['write_*', 'read_*']),
+      { status: 'True' },
+    ],
+    [
+      'have but one operation, where one is granted by name',
+      granted([found({})], ['search']),
+      { status: 'False', reason: 'NothingAllowed', message: expect.stringContaining('remove allow') },
+    ],
+  ])('%s', (_, subject, expected) => {
+    const fact = statusOf(subject).conditions?.find(({ type }) => type === 'ToolsReady');
+    if (expected) expect(fact).toMatchObject(expected);
+    else expect(fact).toBeUndefined();
   });
 });
 

@@ -1,4 +1,4 @@
-import type { Agent, GpuPool, Model } from '@kadre/crds';
+import type { Agent, GpuPool, Model, Tool } from '@kadre/crds';
 import type { KubeObject } from '../kube/plan.ts';
 import type { Pod } from '../build/wire.ts';
 import type { Settings } from '../build/settings.ts';
@@ -9,6 +9,8 @@ export interface AgentSnapshot {
   settings: Settings;
   /** The Model that the agent names, if it is there. */
   model?: Model;
+  /** The Tools that the agent is granted, those that are there. */
+  tools: Tool[];
   /** The GpuPool that the agent names, if it is there. */
   pool?: GpuPool;
   /** The ServiceAccount that the spec names is not there. */

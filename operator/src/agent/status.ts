@@ -6,6 +6,7 @@ import { conditionNow, conditionsOf, isReady, type Fact } from '../build/readine
 import { conditionOf, isTrue, type Deployment } from '../build/wire.ts';
 import { externalUrl, internalUrl } from './address.ts';
 import { exposure } from './exposure.ts';
+import { toolsFact, toolsHealth } from './tools.ts';
 import type { AgentSnapshot } from './observe.ts';
 import type { Health } from '../kube/conditions.ts';
 
@@ -21,9 +22,15 @@ export function agentStatus(
   const external = externalUrl(agent);
   const url = internalUrl(agent, settings);
   const model = modelFact(snapshot);
+  const tools = toolsFact(snapshot);
   const outside = exposure(snapshot);
   const health =
-    problem ?? modelHealth(model) ?? podsHealth(snapshot, pending) ?? exposureHealth(outside) ?? ready(snapshot);
+    problem ??
+    modelHealth(model) ??
+    toolsHealth(tools) ??
+    podsHealth(snapshot, pending) ??
+    exposureHealth(outside) ??
+    ready(snapshot);
   return {
     observedGeneration: agent.metadata.generation,
     ...(agent.spec.serving && {
@@ -36,7 +43,12 @@ export function agentStatus(
     selector: Object.entries(servingSelector(agent.metadata.name))
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
-    conditions: conditionsOf(agent, health, [model, ...(outside ? [outside.fact] : [])], now),
+    conditions: conditionsOf(
+      agent,
+      health,
+      [model, ...(tools ? [tools] : []), ...(outside ? [outside.fact] : [])],
+      now,
+    ),
   };
 }
 

@@ -7,6 +7,7 @@ import {
   type Model,
   type ObjectMeta,
   type Run,
+  type Tool,
   type Workflow,
 } from '@kadre/crds';
 import type { Settings } from './settings.ts';
@@ -69,6 +70,10 @@ export function model(spec: Partial<Model['spec']> = {}): Model {
     spec: { provider: 'simulated', ...spec },
     status: judged(true),
   };
+}
+
+export function tool(spec: Tool['spec'], more: Partial<ObjectMeta> = {}): Tool {
+  return { apiVersion: API_VERSION, kind: 'Tool', metadata: metadata('search', more), spec };
 }
 
 export function pool(spec: Partial<GpuPool['spec']> = {}): GpuPool {

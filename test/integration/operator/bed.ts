@@ -9,6 +9,7 @@ import { validateWorkflow } from '@kadre/engine';
 import { ruleProblem } from '@kadre/gateway';
 import { connect, createOperator, type Operator } from '@kadre/operator';
 import { openSqliteStore, type Store } from '@kadre/store';
+import { createToolbox } from '@kadre/tools';
 import { startControlPlane, type ControlPlane } from '../../cluster/control-plane.ts';
 import { eventually as poll } from '../../support/kubectl.ts';
 
@@ -69,6 +70,7 @@ export async function startBed() {
       kubeconfig = controlPlane.adminKubeconfigPath,
     ): Promise<Operator> => {
       const own = connect({ kubeconfig });
+      const toolbox = createToolbox({ allowLoopback: true });
       const operator = createOperator({
         client: own.client,
         metrics: own.metrics,
@@ -80,9 +82,13 @@ export async function startBed() {
         },
         validateWorkflow,
         ruleProblem: (rule) => Promise.resolve(ruleProblem(rule)),
+        toolbox,
         instance: 'test',
       });
-      operators.set(operator, () => own.close());
+      operators.set(operator, async () => {
+        await toolbox.close();
+        await own.close();
+      });
       await operator.start();
       return operator;
     },

@@ -8,6 +8,7 @@ import { labels, type TriggerStatus } from '@kadre/crds';
 import { validateWorkflow } from '@kadre/engine';
 import { ruleProblem } from '@kadre/gateway';
 import { connect, createOperator, createTriggerSources, type Connection, type Operator } from '@kadre/operator';
+import { createToolbox } from '@kadre/tools';
 import { createServer } from '@kadre/server';
 import { capture } from '../../support/kubectl.ts';
 import { eventually, field, KADRE, startBed, type Ref, type Seen } from '../operator/bed.ts';
@@ -64,6 +65,7 @@ export async function startTriggerBed() {
       },
       validateWorkflow,
       ruleProblem: (rule) => Promise.resolve(ruleProblem(rule)),
+      toolbox: createToolbox(),
       instance: 'test',
       clock,
     });

@@ -1,0 +1,113 @@
+// What is known of a Tool: what is wrong with its rules, whether its Secret is there, and what its server said when it was
+// last asked.
+import { toolSecret, type Tool } from '@kadre/crds';
+import { compileRule, ToolError, type Described, type Toolbox, type ToolFault } from '@kadre/tools';
+import { isRemote } from './decide.ts';
+import type { Clock } from '../kube/index.ts';
+
+/** What came of asking a server, or of reading a document. */
+export interface Look {
+  at: number;
+  uid: string;
+  generation: number;
+  /** How many looks in a row have failed, this one included. */
+  failures: number;
+  /** Of this look, or of an earlier one at the same spec. */
+  described?: Described;
+  error?: { fault: ToolFault; message: string; retry: boolean };
+}
+
+/** All that a decision about a Tool rests on. */
+export interface ToolSnapshot {
+  tool: Tool;
+  /** `unused`: the Tool names no Secret. Of the Secret itself nothing is kept. */
+  secret: 'unused' | 'present' | 'absent' | 'keyAbsent';
+  ruleProblems: { index: number; message: string }[];
+  /** Undefined: the Tool must be mended before it makes sense to look. */
+  look?: Look;
+}
+
+/** Reads a Secret; undefined if there is none. */
+type ReadSecret = (namespace: string, name: string) => Promise<Record<string, string> | undefined>;
+
+export interface Observer {
+  describe: Toolbox['describe'];
+  readSecret: ReadSecret;
+  clock: Clock;
+}
+
+/** However long calls may take: who is asked what it can do should know. */
+const LOOK_MS = 15_000;
+const SOON_MS = 15_000;
+const LATER_MS = 300_000;
+
+/** When to look again: soon after something failed, ever later when it goes on failing, now and then when all is well. */
+export const dueAt = ({ at, failures }: Look): number =>
+  at + (failures === 0 ? LATER_MS : Math.min(SOON_MS * 2 ** (failures - 1), LATER_MS));
+
+/** `before`: the last look at a Tool of this name, if there was one. */
+export async function observeTool(
+  tool: Tool,
+  before: Look | undefined,
+  observer: Observer,
+  signal: AbortSignal,
+): Promise<ToolSnapshot> {
+  const ruleProblems = problemsOf(tool);
+  const secret = await secretState(tool, observer.readSecret);
+  if (ruleProblems.length > 0 || secret === 'absent' || secret === 'keyAbsent') return { tool, secret, ruleProblems };
+  const { uid, generation } = tool.metadata;
+  const same = before?.uid === uid && before.generation === generation ? before : undefined;
+  const isDue = !same || (dueAt(same) <= observer.clock.now() && (isRemote(tool) || same.error !== undefined));
+  const look = isDue ? await lookAt(tool, same, observer, signal) : same;
+  return { tool, secret, ruleProblems, look };
+}
+
+function problemsOf({ spec }: Tool): ToolSnapshot['ruleProblems'] {
+  return (spec.policy?.rules ?? []).flatMap(({ rule }, index) => {
+    const compiled = compileRule(rule);
+    return 'problem' in compiled ? [{ index, message: compiled.problem }] : [];
+  });
+}
+
+async function secretState(tool: Tool, readSecret: ReadSecret): Promise<ToolSnapshot['secret']> {
+  const reference = toolSecret(tool.spec);
+  if (!reference) return 'unused';
+  const secret = await readSecret(tool.metadata.namespace ?? '', reference.name);
+  if (!secret) return 'absent';
+  return secret[reference.key] ? 'present' : 'keyAbsent';
+}
+
+async function lookAt(tool: Tool, before: Look | undefined, observer: Observer, signal: AbortSignal): Promise<Look> {
+  const { clock } = observer;
+  const { uid, generation, namespace = '' } = tool.metadata;
+  const late = new AbortController();
+  const seconds = LOOK_MS / 1000;
+  const cancel = clock.after(LOOK_MS, () =>
+    late.abort(new ToolError('timeout', `It did not say within ${seconds}s what it can do.`, { retry: true })),
+  );
+  const look = { at: clock.now(), uid, generation };
+  try {
+    const described = await observer.describe(
+      tool,
+      secretOf(namespace, observer),
+      AbortSignal.any([signal, late.signal]),
+    );
+    return { ...look, failures: 0, described };
+  } catch (error) {
+    // The operator stops, and has learned nothing.
+    if (signal.aborted || !(error instanceof ToolError)) throw error;
+    const { described, failures = 0 } = before ?? {};
+    const { fault, message, retry } = error;
+    return { ...look, failures: failures + 1, ...(described && { described }), error: { fault, message, retry } };
+  } finally {
+    cancel();
+  }
+}
+
+function secretOf(namespace: string, { readSecret }: Observer): Parameters<Toolbox['describe']>[1] {
+  return async (name, key) => {
+    const value = (await readSecret(namespace, name))?.[key];
+    if (value === undefined) throw new ToolError('misconfigured', `Secret ${name} has nothing under the key ${key}.`);
+    return value;
+  };
+}
