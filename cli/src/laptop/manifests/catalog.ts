@@ -1,5 +1,5 @@
 // All manifests of a command, by what they are called.
-import type { Agent, Budget, GpuPool, Model, Run, Workflow } from '@kadre/crds';
+import type { Agent, Budget, GpuPool, Model, Run, Tool, Workflow } from '@kadre/crds';
 import { UsageError } from '../errors.ts';
 import type { SourceDocument } from './documents.ts';
 import {
@@ -15,6 +15,7 @@ interface Kinds {
   Agent: Agent;
   Budget: Budget;
   Model: Model;
+  Tool: Tool;
   Workflow: Workflow;
   Run: Run;
   GpuPool: GpuPool;

@@ -7,6 +7,7 @@ import { problemLine } from './manifest.ts';
 const api = 'apiVersion: kadre.dev/v1alpha1';
 const model = `${api}\nkind: Model\nmetadata: {name: m}\nspec: {provider: simulated}\n`;
 const agent = `${api}\nkind: Agent\nmetadata: {name: writer}\nspec: {instructions: Write., model: m}\n`;
+const tool = `${api}\nkind: Tool\nmetadata: {name: calc}\n`;
 const workflow = (steps: string) => `${api}\nkind: Workflow\nmetadata: {name: w}\nspec:\n  steps:\n${steps}\n`;
 const ask = '    - {name: one, agent: {name: writer, prompt: Go}}';
 
@@ -77,6 +78,28 @@ describe('manifests are checked together', () => {
       ],
       'spec.route.complexity.rule: cannot be used: Unknown variable: promt',
     ],
+    [
+      'a Tool that is not there',
+      [
+        model,
+        agent.replace('model: m', 'model: m, tools: [{name: calc}, {name: search}]'),
+        `${tool}spec: {builtin: {calculator: {}}}\n`,
+      ],
+      '1.yaml:4:63: spec.tools[1].name: Tool search in namespace default',
+    ],
+    [
+      'a key of a Tool that the Secret does not have',
+      [
+        `${tool}spec: {builtin: {slack: {channels: ['#a'], auth: {secretRef: {name: s, key: k}}}}}`,
+        'apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {other: x}',
+      ],
+      'spec.builtin.slack.auth.secretRef.key: Secret s has no key k; it has other',
+    ],
+    [
+      'a rule of a Tool that is none',
+      [`${tool}spec: {builtin: {calculator: {}}, policy: {rules: [{rule: 'true'}, {rule: arg.x}]}}`],
+      'spec.policy.rules[1].rule: Unknown variable: arg; there are: args,',
+    ],
     ['a kind that is misspelled', [model.replace('Model', 'Modle')], 'kind: unknown kind "Modle": did you mean Model?'],
     ['a version to come', [model.replace('v1alpha1', 'v2')], 'apiVersion: this version of Kadre knows'],
     ['no object at all', ['- 1\n- 2'], '0.yaml:1:1: a manifest is a map'],
@@ -96,8 +119,18 @@ describe('manifests are checked together', () => {
   });
 
   test('a spec of the wrong type is no reason to fall over', () => {
-    for (const kind of ['Agent', 'Model', 'Workflow', 'Run', 'GpuPool']) {
-      for (const spec of ['5', '[]', '{steps: 5}', '{steps: [null, 3]}', '{auth: x}', 'null']) {
+    for (const kind of ['Agent', 'Model', 'Tool', 'Workflow', 'Run', 'GpuPool']) {
+      for (const spec of [
+        '5',
+        '[]',
+        '{steps: 5}',
+        '{steps: [null, 3]}',
+        '{auth: x}',
+        '{mcp: 5, http: {auth: x}}',
+        '{tools: [null, 5]}',
+        '{policy: {rules: [null]}}',
+        'null',
+      ]) {
         expect(check('error', `${api}\nkind: ${kind}\nmetadata: {name: x}\nspec: ${spec}`)).not.toEqual([]);
       }
     }

@@ -1,7 +1,8 @@
 // Everything that can be said of manifests without a cluster.
-import type { Model } from '@kadre/crds';
+import type { Model, Tool } from '@kadre/crds';
 import { validateWorkflow } from '@kadre/engine';
 import { ruleProblem } from '@kadre/gateway';
+import { compileRule } from '@kadre/tools';
 import { duplicates, type Catalog } from './catalog.ts';
 import { problemAt, type Manifest, type Problem } from './manifest.ts';
 import { danglingReferences } from './references.ts';
@@ -23,14 +24,14 @@ function checkManifest(catalog: Catalog, manifest: Manifest, { missing }: CheckO
 
 /** What is wrong with the manifest by itself. */
 export function soundness(manifest: Manifest): Problem[] {
-  const ofEngine = [...workflowProblems(manifest), ...routeProblems(manifest)];
-  const there = new Set(ofEngine.map(({ path }) => path));
+  const closer = [...workflowProblems(manifest), ...routeProblems(manifest), ...policyProblems(manifest)];
+  const there = new Set(closer.map(({ path }) => path));
   // The engine looks at nested steps and expressions, and at the rest once more; of strange fields it knows more to say.
   const own = manifest.problems.filter(
     ({ path, message }) => !(there.has(path) && message.startsWith('unknown field')),
   );
   const said = new Set(own.map(({ path }) => path));
-  return [...own, ...ofEngine.filter(({ path }) => !said.has(path))];
+  return [...own, ...closer.filter(({ path }) => !said.has(path))];
 }
 
 function workflowProblems(manifest: Manifest): Problem[] {
@@ -47,6 +48,17 @@ function routeProblems(manifest: Manifest): Problem[] {
   const problem = typeof rule === 'string' ? ruleProblem(rule) : undefined;
   if (problem === undefined) return [];
   return [problemAt(manifest, 'spec.route.complexity.rule', `cannot be used: ${problem}`)];
+}
+
+/** As the operator says them in the Tool's status. What is not even a rule is the schema's business. */
+function policyProblems(manifest: Manifest): Problem[] {
+  const rules = manifest.kind === 'Tool' ? (manifest.object.spec as Partial<Tool['spec']>).policy?.rules : undefined;
+  if (!Array.isArray(rules)) return [];
+  return rules.flatMap((one: { rule?: unknown } | null, index) => {
+    const compiled = typeof one?.rule === 'string' ? compileRule(one.rule) : undefined;
+    if (!compiled || !('problem' in compiled)) return [];
+    return [problemAt(manifest, `spec.policy.rules[${index}].rule`, compiled.problem)];
+  });
 }
 
 function byPlace(one: Problem, other: Problem): number {

@@ -28,7 +28,7 @@ export interface Manifest {
   problems: Problem[];
 }
 
-/** A Secret, which Models may name. */
+/** A Secret, which Models and Tools may name. */
 export interface SecretManifest {
   name: string;
   namespace: string;

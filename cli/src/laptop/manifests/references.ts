@@ -1,11 +1,22 @@
 // What manifests name, and whether it is among them.
-import { routedModels, type Agent, type Model, type ModelRoute, type Run, type Step } from '@kadre/crds';
+import {
+  routedModels,
+  toolSecretAt,
+  type Agent,
+  type Model,
+  type ModelRoute,
+  type Run,
+  type SecretKeyRef,
+  type Step,
+  type ToolGrant,
+  type ToolSpec,
+} from '@kadre/crds';
 import { walkSteps } from '@kadre/engine';
 import { findSecret, isThere, type Catalog } from './catalog.ts';
 import { problemAt, type KindName, type Manifest, type Problem } from './manifest.ts';
 
 interface Reference {
-  kind: 'Agent' | 'Model' | 'Workflow' | 'GpuPool';
+  kind: 'Agent' | 'Model' | 'Tool' | 'Workflow' | 'GpuPool';
   name: string;
   /** Of the field that holds the name. */
   path: string;
@@ -19,20 +30,25 @@ export function danglingReferences(catalog: Catalog, manifest: Manifest, missing
     const where = kind === 'GpuPool' ? '' : ` in namespace ${manifest.namespace}`;
     return problemAt(manifest, path, `${kind} ${name}${where} is not among these manifests`, level);
   });
-  return manifest.kind === 'Model' ? [...problems, ...secretProblems(catalog, manifest)] : problems;
+  return [...problems, ...secretProblems(catalog, manifest)];
 }
 
 function secretProblems(catalog: Catalog, manifest: Manifest): Problem[] {
-  const ref = (manifest.object.spec as Partial<Model['spec']>).auth?.secretRef;
+  const { ref, path: at = '' } = secretOf(manifest) ?? {};
   if (typeof ref?.name !== 'string' || typeof ref.key !== 'string') return [];
   const secret = findSecret(catalog, manifest.namespace, ref.name);
-  const at = 'spec.auth.secretRef';
   if (!secret) return [problemAt(manifest, `${at}.name`, `Secret ${ref.name} is not among these manifests`, 'warning')];
   if (secret.data[ref.key] !== undefined) return [];
   const keys = Object.keys(secret.data).join(', ');
   return [
     problemAt(manifest, `${at}.key`, `Secret ${ref.name} has no key ${ref.key}; it has ${keys === '' ? 'none' : keys}`),
   ];
+}
+
+function secretOf({ kind, object }: Manifest): { ref?: Partial<SecretKeyRef> | undefined; path: string } | undefined {
+  if (kind === 'Model')
+    return { ref: (object.spec as Partial<Model['spec']>).auth?.secretRef, path: 'spec.auth.secretRef' };
+  return kind === 'Tool' ? toolSecretAt(object.spec as ToolSpec) : undefined;
 }
 
 function referencesOf({ kind, object }: Manifest): Reference[] {
@@ -44,8 +60,13 @@ function referencesOf({ kind, object }: Manifest): Reference[] {
   return [];
 }
 
-function agentReferences({ model, runtime }: Partial<Agent['spec']>): Reference[] {
-  return [...named('Model', model, 'spec.model'), ...named('GpuPool', runtime?.gpu?.pool, 'spec.runtime.gpu.pool')];
+function agentReferences({ model, tools, runtime }: Partial<Agent['spec']>): Reference[] {
+  const grants: (Partial<ToolGrant> | null)[] = Array.isArray(tools) ? tools : [];
+  return [
+    ...named('Model', model, 'spec.model'),
+    ...grants.flatMap((grant, index) => named('Tool', grant?.name, `spec.tools[${index}].name`)),
+    ...named('GpuPool', runtime?.gpu?.pool, 'spec.runtime.gpu.pool'),
+  ];
 }
 
 function modelReferences({ route }: Partial<Model['spec']>): Reference[] {

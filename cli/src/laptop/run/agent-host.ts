@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { agentConfigOf, type Agent, type Budget, type Model } from '@kadre/crds';
+import { agentConfigOf, type Agent, type Budget, type Model, type Tool } from '@kadre/crds';
 import type { AgentDirectory } from '@kadre/engine';
 import type { Gateway, Identity } from '@kadre/gateway';
 import type { Runtime } from '@kadre/agent-runtime';
@@ -13,6 +13,7 @@ export interface AgentHostOptions {
   namespace: string;
   agents: readonly Agent[];
   models: readonly Model[];
+  tools: readonly Tool[];
   budgets: readonly Budget[];
   /** Agents that somebody else serves, by name: their URLs. */
   served: ReadonlyMap<string, string>;
@@ -113,7 +114,7 @@ class Crew {
   }
 
   async #openGateway(): Promise<{ gateway: Gateway; url: string }> {
-    const { agents, models, budgets, secret, store, logger, namespace } = this.#options;
+    const { agents, models, tools, budgets, secret, store, logger, namespace } = this.#options;
     const named = <T extends { metadata: { name: string } }>(all: readonly T[], where: string, name: string) =>
       where === namespace ? all.find(({ metadata }) => metadata.name === name) : undefined;
     const { createGateway } = await import('@kadre/gateway');
@@ -126,11 +127,15 @@ class Crew {
         list: (where) => (where === namespace ? [...budgets] : []),
         ofAgent: (where, agent) => named(agents, where, agent)?.spec.limits,
       },
+      tools: {
+        get: (where, name) => named(tools, where, name),
+        grants: (where, agent) => named(agents, where, agent)?.spec.tools ?? [],
+      },
       secrets: { read: (_, name) => Promise.resolve(secret(name)) },
       authenticate: (token) => Promise.resolve(this.#tokens.get(token)),
       store,
       logger,
-      // A model server on one's own machine is the usual one here.
+      // A server of models or tools on one's own machine is the usual one here.
       limits: { allowLoopback: true, drainMs: 0 },
     });
     return { gateway, url: await gateway.listen({ host: LOOPBACK, port: 0 }) };

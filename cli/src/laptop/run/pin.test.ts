@@ -65,6 +65,21 @@ ${api}\nkind: Workflow\nmetadata: {name: outer}\nspec: {steps: [{name: a, agent:
     expect(run.models.map(({ metadata }) => metadata.name)).toEqual(['m', 'x', 'w', 'z']);
   });
 
+  test('with the Tools that its agents may use, whose keys must be there', () => {
+    const tool = (name: string, spec: string) =>
+      `---\n${api}\nkind: Tool\nmetadata: {name: ${name}}\nspec: {mcp: {url: 'http://localhost:9/mcp'${spec}}}\n`;
+    const granting = workflow('outer', '{name: a, agent: {name: writer, prompt: Go}}').replace(
+      'model: m}',
+      'model: m, tools: [{name: search, allow: [read_*]}]}',
+    );
+    expect(() => pinned(granting, outer)).toThrow(/Tool search is not among these manifests: add -f with its file/);
+    const keyed = granting + tool('search', ', auth: {secretRef: {name: s, key: k}}') + tool('other', '');
+    expect(() => pinned(keyed, outer)).toThrow(/Tool search needs the key k of Secret s: set KADRE_SECRET_S_K/);
+    const { pinned: run } = pinned(keyed, { ...outer, env: { KADRE_SECRET_S_K: 'x' } });
+    expect(run.tools?.map(({ metadata }) => metadata.name)).toEqual(['search']);
+    expect(JSON.stringify(run)).not.toContain('KADRE_SECRET');
+  });
+
   test('with agents asked in this process wherever a cluster would ask them, and devices left out with a warning', () => {
     const steps = '{name: g, race: [{name: a, agent: {name: writer, prompt: Go, isolation: job, gpu: {pool: p}}}]}';
     const { pinned: run, warnings } = pinned(workflow('outer', steps), outer);

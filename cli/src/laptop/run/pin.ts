@@ -1,12 +1,14 @@
 // Everything that a run needs, taken from the manifests before it starts; or all that stands in its way, at once.
 import {
   routedModels,
+  toolSecret,
   type Agent,
   type AgentStep,
   type Budget,
   type Model,
   type RunLimits,
   type Step,
+  type Tool,
   type Workflow,
   type WorkflowSpec,
 } from '@kadre/crds';
@@ -16,7 +18,7 @@ import { find, findSecret, namesOf, type Catalog } from '../manifests/catalog.ts
 import { soundness } from '../manifests/check.ts';
 import { problemLine, type Manifest } from '../manifests/manifest.ts';
 import { mapSteps } from '../manifests/steps.ts';
-import { keyOf, missingKey, type Environment } from './secrets.ts';
+import { keyOf, missingKey, missingToolKey, toolKeyOf, type Environment } from './secrets.ts';
 import type { Target } from './target.ts';
 
 /** A run with all that it names. It holds no secrets: they are looked up again whenever it goes on. */
@@ -27,6 +29,8 @@ export interface Pinned {
   workflows: Record<string, WorkflowSpec>;
   agents: Agent[];
   models: Model[];
+  /** What the agents may use. */
+  tools?: Tool[];
   /** Those of the namespace, if there are any. */
   budgets?: Budget[];
   input?: unknown;
@@ -51,6 +55,7 @@ export function pin(catalog: Catalog, target: Target, options: PinOptions): { pi
   const specs = [target.workflow, ...called.map(({ object }) => object.spec)];
   const agents = search.agents(specs, options.served);
   const models = search.models(agents, options.env);
+  const tools = search.tools(agents, options.env);
   const budgets = search.budgets();
   noticeStrangers(options, specs, search.obstacles);
   const local = (spec: WorkflowSpec, name: string) => localized(spec, name, options.stubs, search.obstacles, warnings);
@@ -65,7 +70,8 @@ export function pin(catalog: Catalog, target: Target, options: PinOptions): { pi
     workflow,
     workflows,
     agents: agents.map(({ object }) => object),
-    models: models.map(({ object }) => ({ ...object, metadata: asCreated(object.metadata) })),
+    models: models.map(({ object }) => ({ ...object, metadata: asCreated(object) })),
+    ...(tools.length > 0 && { tools: tools.map(({ object }) => ({ ...object, metadata: asCreated(object) })) }),
     ...(budgets.length > 0 && { budgets: budgets.map(({ object }) => object) }),
     ...(input !== undefined && { input }),
     ...(limits && { limits }),
@@ -75,12 +81,12 @@ export function pin(catalog: Catalog, target: Target, options: PinOptions): { pi
 }
 
 /** What the API server adds to an object. */
-function asCreated({ name, namespace = '' }: Partial<Model['metadata']>): Model['metadata'] {
+function asCreated({ kind, metadata: { name, namespace = '' } }: Model | Tool): Model['metadata'] {
   const creationTimestamp = new Date().toISOString();
   return {
-    name: name ?? '',
+    name,
     namespace,
-    uid: `model-${name ?? ''}`,
+    uid: `${kind.toLowerCase()}-${name}`,
     resourceVersion: '1',
     generation: 1,
     creationTimestamp,
@@ -150,12 +156,24 @@ class Search {
     return models;
   }
 
+  tools(agents: readonly Found<Agent>[], env: Environment): Found<Tool>[] {
+    const names = new Set(agents.flatMap(({ object }) => (object.spec.tools ?? []).map(({ name }) => name)));
+    const secrets = (wanted: string) => findSecret(this.#catalog, this.#namespace, wanted)?.data;
+    return [...names].flatMap((name) => {
+      const tool = this.#find('Tool', name, "add -f with its file, or take it out of the agent's tools");
+      const ref = tool && toolSecret(tool.object.spec);
+      if (ref && toolKeyOf(tool.object, secrets, env) === undefined)
+        this.obstacles.push(missingToolKey(tool.object, ref));
+      return tool ?? [];
+    });
+  }
+
   /** All of the namespace: nobody names them, and each of them holds. */
   budgets(): Found<Budget>[] {
     return namesOf(this.#catalog, 'Budget', this.#namespace).flatMap((name) => this.#find('Budget', name, '') ?? []);
   }
 
-  #find<K extends 'Workflow' | 'Agent' | 'Model' | 'Budget'>(kind: K, name: string, remedy: string) {
+  #find<K extends 'Workflow' | 'Agent' | 'Model' | 'Tool' | 'Budget'>(kind: K, name: string, remedy: string) {
     const found = find(this.#catalog, kind, this.#namespace, name);
     if (!found) this.obstacles.push(`${kind} ${name} is not among these manifests: ${remedy}`);
     return found && this.sound(found) ? found : undefined;

@@ -50,7 +50,13 @@ describe('the key of a model', () => {
   });
 
   test('reaches the gateway as the data of its Secret', () => {
-    expect(secretData([openai], 'llm-keys', () => 'x')).toEqual({ 'open.ai': 'x' });
-    expect(secretData([openai], 'other', () => 'x')).toBeUndefined();
+    const keys = [
+      { ref: openai.spec.auth?.secretRef, value: 'x' },
+      { ref: { name: 'llm-keys', key: 'search' }, value: 'y' },
+      { ref: { name: 'llm-keys', key: 'absent' }, value: undefined },
+      { ref: undefined, value: 'z' },
+    ];
+    expect(secretData(keys, 'llm-keys')).toEqual({ 'open.ai': 'x', search: 'y' });
+    expect(secretData(keys, 'other')).toBeUndefined();
   });
 });

@@ -1,8 +1,9 @@
-// Where the keys of providers come from when there is no cluster: a variable that names the Secret, a Secret among the
+// Where the keys of providers and tools come from when there is no cluster: a variable that names the Secret, a Secret among the
 // manifests, or the provider's usual variable.
-import type { Model, Provider } from '@kadre/crds';
+import { toolSecret, type Model, type Provider, type SecretKeyRef, type Tool } from '@kadre/crds';
 
 export type Environment = Record<string, string | undefined>;
+type Secrets = (name: string) => Record<string, string> | undefined;
 
 /** Secret llm, key openai → KADRE_SECRET_LLM_OPENAI. */
 function secretVariable(secret: string, key: string): string {
@@ -22,15 +23,11 @@ const usualVariables = ({ provider }: Model['spec']): readonly string[] => (prov
  * The key of a model, or undefined. The usual variables go to the providers themselves alone: with a `baseUrl` a manifest
  * could send them anywhere.
  */
-export function keyOf(
-  { spec }: Model,
-  secrets: (name: string) => Record<string, string> | undefined,
-  env: Environment,
-): string | undefined {
+export function keyOf({ spec }: Model, secrets: Secrets, env: Environment): string | undefined {
   const ref = spec.auth?.secretRef;
   if (!ref) return undefined;
-  const own = env[secretVariable(ref.name, ref.key)] ?? secrets(ref.name)?.[ref.key];
-  if (filled(own)) return own;
+  const own = given(ref, secrets, env);
+  if (own !== undefined) return own;
   if (spec.baseUrl !== undefined) return undefined;
   return usualVariables(spec)
     .map((name) => env[name])
@@ -48,18 +45,34 @@ export function missingKey({ metadata, spec }: Model): string {
   );
 }
 
-/** As the gateway reads it: all keys of one Secret that the models name. */
+/** What a Tool shows to its server, or undefined. */
+export function toolKeyOf({ spec }: Tool, secrets: Secrets, env: Environment): string | undefined {
+  const ref = toolSecret(spec);
+  return ref && given(ref, secrets, env);
+}
+
+/** What to do about a Tool without its key. */
+export function missingToolKey({ metadata }: Tool, { name, key }: SecretKeyRef): string {
+  return (
+    `Tool ${metadata.name} needs the key ${key} of Secret ${name}: set ${secretVariable(name, key)}, ` +
+    `or add -f with a manifest of that Secret`
+  );
+}
+
+/** As the gateway reads it: all keys of one Secret that models and tools name. */
 export function secretData(
-  models: readonly Model[],
+  keys: readonly { ref: SecretKeyRef | undefined; value: string | undefined }[],
   name: string,
-  key: (model: Model) => string | undefined,
 ): Record<string, string> | undefined {
-  const entries = models.flatMap((model) => {
-    const ref = model.spec.auth?.secretRef;
-    const value = ref?.name === name ? key(model) : undefined;
-    return ref && value !== undefined ? [[ref.key, value] as const] : [];
-  });
+  const entries = keys.flatMap(({ ref, value }) =>
+    ref?.name === name && value !== undefined ? [[ref.key, value] as const] : [],
+  );
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
+}
+
+function given({ name, key }: SecretKeyRef, secrets: Secrets, env: Environment): string | undefined {
+  const own = env[secretVariable(name, key)] ?? secrets(name)?.[key];
+  return filled(own) ? own : undefined;
 }
 
 function filled(value: string | undefined): value is string {

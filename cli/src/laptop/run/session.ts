@@ -33,13 +33,13 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const unlock = lockRun(folder, record.name);
   const cache = openOutputCache(join(history, 'cache.db'));
   const own = openSqliteStore(folder.store);
-  const { namespace, agents, models, budgets = [] } = record.pinned;
+  const { namespace, agents, models, tools = [], budgets = [] } = record.pinned;
   const ledger = budgets.length > 0 ? openSharedLedger(join(history, 'ledger.db')) : undefined;
   const alone = laptopStore(own, cache, await readFork(folder));
   const store = ledger ? withLedger(alone, ledger) : alone;
   const stopping = new AbortController();
   const served = new Map(Object.entries(record.served));
-  const host = await startAgentHost({ namespace, agents, models, budgets, served, secret, store, logger });
+  const host = await startAgentHost({ namespace, agents, models, tools, budgets, served, secret, store, logger });
   await store.submitRun(submissionOf(record));
   const before = (await store.events(record.uid)).length;
   const engine = await startEngine({ store, agents: host.directory, logger, signal: stopping.signal });
