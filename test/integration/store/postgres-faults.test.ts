@@ -285,7 +285,7 @@ describe('a database that is restarted under load', () => {
 
 test('a lock that somebody holds for too long gives StoreBusyError, and the call can be made again', async () => {
   const schema = freshSchema();
-  const store = await openPostgresStore({ url: server.url(schema), statementTimeout: 50 });
+  const store = await openPostgresStore({ url: server.url(schema), statementTimeout: 1_500 });
   await store.submitRun(submission('u1'));
   const blocker = await server.session(schema);
   await blocker.query("BEGIN; SELECT FROM runs WHERE uid = 'u1' FOR UPDATE");
