@@ -20,6 +20,7 @@ import {
   type GatewayHandler,
   type TestGateway,
 } from './testing/harness.ts';
+import { toolGateway } from './testing/tool-gateway.ts';
 
 const A2A = { 'A2A-Version': '1.0' };
 
@@ -236,6 +237,21 @@ describe('the process', () => {
       for (const { headers } of gateway.requests)
         expect(headers).toMatchObject({ authorization: 'Bearer pod-token', 'kadre-step': 'step-secret' });
       expect(gateway.requests[1]?.body.messages?.at(-1)?.content).toBe('Find facts\n\n{"topic":"GPU"}');
+      expect(reports()).toEqual([{ output: 'Facts.' }]);
+    });
+
+    test('calls its tools under the numbers of the step, and reports the last answer', async () => {
+      const model = [{ text: 'I look.', calls: [['look', '{}']] as [string, string][] }, { text: 'Facts.' }];
+      gateway.handler = serveStep(toolGateway({ model }));
+      expect(await start(['step'], { ...env, KADRE_AGENT: JSON.stringify(testAgent({ tools: true })) }).ended).toBe(0);
+      expect(gateway.requests.map(({ path, headers }) => [path, headers['kadre-call']])).toEqual([
+        ['/v1/step', undefined],
+        ['/v1/tools', undefined],
+        ['/v1/chat/completions', '1'],
+        ['/v1/tools/call', '2'],
+        ['/v1/chat/completions', '3'],
+        ['/v1/step/result', undefined],
+      ]);
       expect(reports()).toEqual([{ output: 'Facts.' }]);
     });
 
