@@ -26,6 +26,7 @@ import { createDecisionLog, type DecisionLog } from './routing/decision-log.ts';
 import { createCatalog, type Catalog } from './providers/catalog.ts';
 import { createRequests, type RequestRecord, type Requests } from './requests.ts';
 import { registerSteps } from './steps.ts';
+import { createToolDoor, type ToolDoor } from './tools/door.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -66,7 +67,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     heartbeatMs: limits.heartbeatMs,
   });
   const decisions = createDecisionLog({ ...options, clock });
-  registerApi(app, options, { clock, limits, catalog, closing: closing.signal, share: shared.current, decisions });
+  const wiring = { clock, limits, catalog, closing: closing.signal, share: shared.current, decisions };
+  const tools = createToolDoor({ ...options, ...wiring });
+  registerApi(app, options, { ...wiring, tools });
 
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -79,6 +82,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     cut();
     app.server.closeAllConnections();
     await stopped;
+    await tools.close();
     await decisions.close();
     await shared.stop();
     await catalog.close();
@@ -178,6 +182,7 @@ interface Wiring extends Pick<DoorServices, 'clock' | 'limits' | 'closing'> {
   catalog: Catalog;
   share: () => Share;
   decisions: DecisionLog;
+  tools: ToolDoor;
 }
 
 /** Everything here needs a token. It is checked before the body is read. */
@@ -197,6 +202,7 @@ function registerApi(app: FastifyInstance, options: GatewayOptions, wiring: Wiri
       http.record.caller = await admit(identity, typeof stepToken === 'string' ? stepToken : undefined);
     });
     for (const door of doors) door(api, services);
+    wiring.tools.register(api);
     registerSteps(api, store, options.spans);
     registered();
   });

@@ -1,0 +1,173 @@
+// One call of a tool, from the journal through grant, taint, schema, policy and limits to the tool and back. What the model
+// should know of is a result; what ends its loop, or is to be asked again, is thrown.
+import type { Tool, ToolCall, ToolResult } from '@kadre/crds';
+import type { JournalKey } from '@kadre/store';
+import { ToolError, type ReadSecret, type Toolbox, type ToolAnswer, type ToolCallRequest } from '@kadre/tools';
+import { createHash } from 'node:crypto';
+import type { Caller } from '../access/caller.ts';
+import { GatewayError, unavailable } from '../errors.ts';
+import type { Entry } from '../journal/entries.ts';
+import { toolKey, type KeptResult, type ToolJournal } from '../journal/tool-journal.ts';
+import type { RequestRecord } from '../requests.ts';
+import { checked, readArguments } from './arguments.ts';
+import type { Offered } from './discovery.ts';
+import type { Gates, Lease } from './gates.ts';
+import type { Offers } from './offers.ts';
+import type { Policy } from './policy.ts';
+import { Refusal } from './refusal.ts';
+import { answered, failed, refused } from './results.ts';
+import type { Decide, Verdict } from './verdicts.ts';
+import { outcomeOf, type Watch, type Watched } from './watch.ts';
+
+export interface ToolRequest {
+  /** Unique; no caller can choose it. */
+  readonly id: string;
+  readonly caller: Caller;
+  /** Its place in the journal; absent outside of steps. */
+  readonly key?: JournalKey;
+  /** Headers of the HTTP request, in lower case. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly signal: AbortSignal;
+  readonly record: RequestRecord;
+  readonly asked: ToolCall;
+}
+
+export interface ToolCallServices {
+  journal: ToolJournal;
+  offers: Offers;
+  policy: Policy;
+  gates: Gates;
+  toolbox: Pick<Toolbox, 'call'>;
+  secretsOf: (namespace: string) => ReadSecret;
+  decide: Decide;
+  watch: Watch;
+}
+
+/** Throws a GatewayError: a 400 for a call without its number, a 409 `JournalDiverged`, a 503. */
+export type CallTool = (request: Omit<ToolRequest, 'key'>) => Promise<{ result: ToolResult; replayed: boolean }>;
+
+export function createCallTool(services: ToolCallServices): CallTool {
+  const { journal, watch } = services;
+  return async (call) => {
+    const { step } = call.caller;
+    const request: ToolRequest = step ? { ...call, key: toolKey(step, call.headers) } : call;
+    const watched = watch(request);
+    const entry = await begin(journal, request);
+    try {
+      if (entry?.type === 'replay') {
+        watched.seen.outcome = 'replayed';
+        return { result: entry.answer.tool, replayed: true };
+      }
+      const result = await attempt(services, request, watched);
+      if (entry) await committed(entry, result);
+      watched.seen.outcome = outcomeOf(result);
+      if (result.reason) watched.seen.reason = result.reason;
+      return { result, replayed: false };
+    } finally {
+      if (entry?.type === 'record') entry.end();
+      watched.end();
+    }
+  };
+}
+
+const begin = async (
+  journal: ToolJournal,
+  { key, asked, signal }: ToolRequest,
+): Promise<Entry<KeptResult> | undefined> => key && journal.begin({ key, asked, signal });
+
+async function committed(entry: Extract<Entry<KeptResult>, { type: 'record' }>, result: ToolResult): Promise<void> {
+  try {
+    await entry.commit({ tool: result });
+  } catch (cause) {
+    if (cause instanceof GatewayError) throw cause;
+    throw unavailable('The result could not be written into the journal, so it is withheld.', '1', cause);
+  }
+}
+
+async function attempt(
+  services: ToolCallServices,
+  request: ToolRequest,
+  { seen, headers }: Watched,
+): Promise<ToolResult> {
+  const { offers, policy, gates, decide } = services;
+  const { caller, asked, signal } = request;
+  try {
+    const offered = await offers.find(caller, asked.name, signal);
+    const { tool, name: operation } = offered;
+    seen.offered = offered;
+    await mustBeClean(services.journal, tool, request);
+    const args = await readArguments(asked.arguments, offered);
+    const rules = await policy.check({ tool, operation, args, caller, signal });
+    const lease = gates.enter(tool);
+    decide(request, offered, allowedBy(['grant', ...rules], caller));
+    const sent: ToolCallRequest = {
+      ...(operation !== undefined && { operation }),
+      args,
+      idempotencyKey: idempotencyKey(request),
+      signal,
+      headers,
+    };
+    return await execute(services, offered, sent, lease, (reason) =>
+      decide(request, offered, { allowed: false, rule: 'address', reason }),
+    );
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const { rule, why } = error;
+    Object.assign(seen, { rule, why });
+    decide(request, seen.offered, { allowed: false, rule, reason: why });
+    return refused(error);
+  }
+}
+
+async function execute(
+  { toolbox, secretsOf }: ToolCallServices,
+  offered: Offered,
+  sent: ToolCallRequest,
+  lease: Lease,
+  refusedAddress: (reason: string) => void,
+): Promise<ToolResult> {
+  const { tool } = offered;
+  let thrown: unknown;
+  try {
+    const answer = await toolbox.call(tool, secretsOf(tool.metadata.namespace ?? ''), sent);
+    await mustKeepItsWord(offered, answer);
+    return answered(tool, answer);
+  } catch (error) {
+    thrown = error;
+    if (error instanceof Refusal) return { ...refused(error), trust: tool.spec.trust };
+    if (!(error instanceof ToolError)) throw error;
+    if (error.fault === 'refused') refusedAddress(error.message);
+    return failed(tool, error);
+  } finally {
+    lease.release(thrown);
+  }
+}
+
+/** Once words of strangers may have been read, nothing is done that has consequences. */
+async function mustBeClean(journal: ToolJournal, { metadata, spec }: Tool, { key, asked }: ToolRequest): Promise<void> {
+  if (!spec.consequential) return;
+  const tainted = asked.tainted === true || (key !== undefined && (await journal.tainted(key)));
+  if (!tainted) return;
+  const message = `Tool ${metadata.name} has consequences, and this task has read what strangers may have written: it is not called any more in this task.`;
+  throw new Refusal({ reason: 'ToolRefused', rule: 'taint', message });
+}
+
+async function mustKeepItsWord({ outputSchema }: Offered, { structured, isError }: ToolAnswer): Promise<void> {
+  if (!outputSchema || isError) return;
+  const problem =
+    structured === undefined ? 'there is no structured content' : await checked(outputSchema, structured, 'output');
+  if (problem === undefined) return;
+  throw new ToolError('malformed', `Its answer does not match its output schema: ${problem}`, { sent: true });
+}
+
+const allowedBy = (rules: readonly string[], { agent }: Caller): Verdict => ({
+  allowed: true,
+  rule: rules.join(', '),
+  reason: rules.length > 1 ? `granted to Agent ${agent}, and its policy agrees` : `granted to Agent ${agent}`,
+});
+
+/** The same when a step makes the call again, whoever answers it. */
+const idempotencyKey = ({ id, key }: ToolRequest): string =>
+  createHash('sha256')
+    .update(key ? JSON.stringify([key.run, key.step, key.attempt, key.call]) : id)
+    .digest('hex');

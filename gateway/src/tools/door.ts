@@ -1,0 +1,110 @@
+// GET /v1/tools: what the caller's agent may use. POST /v1/tools/call: one call of it.
+import { REPLAYED_HEADER, TOOL_CALL_PATH, TOOLS_PATH, toolCall, type ToolCall, type ToolList } from '@kadre/crds';
+import { createToolbox } from '@kadre/tools';
+import type { FastifyInstance } from 'fastify';
+import type { Caller } from '../access/caller.ts';
+import { held, type DoorServices } from '../doors/door.ts';
+import { invalidRequest } from '../errors.ts';
+import { createToolJournal } from '../journal/tool-journal.ts';
+import type { Share } from '../limits/limits.ts';
+import type { GatewayOptions, ToolSource } from '../options.ts';
+import type { DecisionLog } from '../routing/decision-log.ts';
+import { createCallTool, type CallTool } from './call.ts';
+import { createDiscovery, type Offered } from './discovery.ts';
+import { createGates } from './gates.ts';
+import { createOffers, type Offers } from './offers.ts';
+import { createPolicy } from './policy.ts';
+import { createToolSecrets } from './secrets.ts';
+import { createVerdicts } from './verdicts.ts';
+import { createWatch } from './watch.ts';
+
+export type ToolDoorServices = Pick<DoorServices, 'clock' | 'limits' | 'closing'> & {
+  share: () => Share;
+  decisions: DecisionLog;
+} & Pick<GatewayOptions, 'tools' | 'secrets' | 'store' | 'logger' | 'registry' | 'spans'>;
+
+export interface ToolDoor {
+  /** Adds its routes, behind the check of tokens. */
+  register(api: FastifyInstance): void;
+  close(): Promise<void>;
+}
+
+/** Says which Tools are granted and cannot be offered now. */
+const LEFT_OUT_HEADER = 'kadre-tools-left-out';
+const LONGEST_DESCRIPTION = 1024;
+const noTools: ToolSource = { grants: () => [], get: () => undefined };
+
+export function createToolDoor(services: ToolDoorServices): ToolDoor {
+  const { clock, limits, store, registry, spans, logger } = services;
+  const toolbox = createToolbox({ allowLoopback: limits.allowLoopback, clock });
+  const secretsOf = createToolSecrets(services.secrets, clock);
+  const discovery = createDiscovery({ toolbox, secretsOf, clock, logger });
+  const offers = createOffers(services.tools ?? noTools, discovery);
+  const policy = createPolicy({ store, clock, limits });
+  const callTool = createCallTool({
+    journal: createToolJournal(store, clock),
+    offers,
+    policy,
+    gates: createGates(services),
+    toolbox,
+    secretsOf,
+    decide: createVerdicts(services.decisions, clock),
+    watch: createWatch({ registry, spans, logger, clock }),
+  });
+  return {
+    register: (api) => {
+      listing(api, services, offers);
+      calling(api, services, callTool);
+    },
+    close: async () => {
+      discovery.close();
+      await Promise.all([toolbox.close(), policy.close()]);
+    },
+  };
+}
+
+function listing(api: FastifyInstance, services: ToolDoorServices, offers: Offers): void {
+  api.get(TOOLS_PATH, (http, reply) =>
+    held(http, reply, services, async (signal): Promise<ToolList> => {
+      const { offered, leftOut } = await offers.list(http.record.caller as Caller, signal);
+      if (leftOut.length > 0) void reply.header(LEFT_OUT_HEADER, leftOut.join(', '));
+      return { tools: offered.map(listed) };
+    }),
+  );
+}
+
+const listed = ({ functionName, description, inputSchema }: Offered): ToolList['tools'][number] => ({
+  name: functionName,
+  description: description.slice(0, LONGEST_DESCRIPTION),
+  inputSchema,
+});
+
+function calling(api: FastifyInstance, services: ToolDoorServices, callTool: CallTool): void {
+  api.post(TOOL_CALL_PATH, (http, reply) =>
+    held(http, reply, services, async (signal) => {
+      const { id, headers, record } = http;
+      const asked = parse(http.body);
+      const { result, replayed } = await callTool({
+        id,
+        caller: record.caller as Caller,
+        headers,
+        signal,
+        record,
+        asked,
+      });
+      if (replayed) {
+        record.replayed = true;
+        void reply.header(REPLAYED_HEADER, 'true');
+      }
+      return result;
+    }),
+  );
+}
+
+function parse(body: unknown): ToolCall {
+  const parsed = toolCall.safeParse(body);
+  if (parsed.success) return parsed.data;
+  throw invalidRequest(
+    'The body must be {"name": …, "arguments": JSON text, "tainted": true or false if it is no step}.',
+  );
+}
