@@ -1,11 +1,5 @@
 // One client for each Tool: kept while it is used, made anew when the Tool or its secret changes or the connection breaks.
-import {
-  Client,
-  SdkError,
-  SdkErrorCode,
-  SdkHttpError,
-  StreamableHTTPClientTransport,
-} from '@modelcontextprotocol/client';
+import { Client, ProtocolError, SdkHttpError, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { milliseconds, type Tool, type ToolSpec } from '@kadre/crds';
 import { createHash } from 'node:crypto';
 import type { Described, ToolAnswer, ToolCallRequest } from '../contract.ts';
@@ -24,18 +18,23 @@ export interface McpClients {
   close(): Promise<void>;
 }
 
+type Work<T> = (client: Client, options: { signal: AbortSignal; timeout: number }) => Promise<T>;
+
 interface Connection {
   /** Of all that it was made from. */
   fingerprint: string;
   client: Client;
   transport: StreamableHTTPClientTransport;
   connected: Promise<void>;
+  /** Ends the attempt to connect. */
+  stop: AbortController;
   users: number;
   lastUsed: number;
 }
 
 const VERSION = '0.1.0';
 const CONNECT_MS = 30_000;
+const CONNECT_BYTES = 256 * 1024;
 const MAX_PAGES = 16;
 const END_SESSION_MS = 2_000;
 
@@ -49,7 +48,7 @@ export function createMcpClients(
 
   const discard = (id: string, connection: Connection): void => {
     if (connections.get(id) === connection) connections.delete(id);
-    if (connection.users === 0) void end(connection);
+    if (connection.users === 0) void end(connection, exchanges);
   };
   const sweep = (): void => {
     for (const [id, connection] of connections) {
@@ -80,40 +79,37 @@ export function createMcpClients(
   };
 
   /** A server that has forgotten the session has done nothing: it is asked once more, with a new one. */
-  const use = async <T>(errand: Errand, work: (client: Client) => Promise<T>, second = false): Promise<T> => {
+  const use = async <T>(errand: Errand, work: Work<T>, signal: AbortSignal, second = false): Promise<T> => {
     const [id, connection] = await acquire(errand);
     connection.users++;
     connection.lastUsed = clock.now();
     let error: unknown;
     try {
       await connection.connected;
-      return await work(connection.client);
+      return await work(connection.client, { signal, timeout: timeoutOf(errand.tool) });
     } catch (thrown) {
       error = thrown;
-      if (isBroken(thrown)) discard(id, connection);
+      // An answer, even one that says no, and a caller who gives up leave the connection as it was.
+      if (!(thrown instanceof ProtocolError) && !errand.signal.aborted) discard(id, connection);
     } finally {
       connection.users--;
       connection.lastUsed = clock.now();
-      if (connection.users === 0 && connections.get(id) !== connection) void end(connection);
+      if (connection.users === 0 && connections.get(id) !== connection) void end(connection, exchanges);
       sweep();
     }
-    if (!second && connection.transport.sessionId !== undefined && isSessionGone(error)) return use(errand, work, true);
+    if (!second && connection.transport.sessionId !== undefined && isSessionGone(error))
+      return use(errand, work, signal, true);
     throw error;
   };
 
-  const asked = <T>(errand: Errand, work: (client: Client) => Promise<T>): Promise<T> =>
-    exchanges.run(errand, () => use(errand, work));
+  const asked = <T>(errand: Errand, work: Work<T>): Promise<T> =>
+    exchanges.run(errand, (signal) => use(errand, work, signal));
 
   return {
     describe: async (errand) => {
-      const { signal } = errand;
       try {
-        return await asked(errand, async (client) => {
-          const { tools } = await client.listTools(undefined, {
-            signal,
-            timeout: timeoutOf(errand.tool),
-            cacheMode: 'refresh',
-          });
+        return await asked(errand, async (client, options) => {
+          const { tools } = await client.listTools(undefined, { ...options, cacheMode: 'refresh' });
           return readOperations(tools, client.getServerVersion());
         });
       } catch (error) {
@@ -121,7 +117,6 @@ export function createMcpClients(
       }
     },
     call: async (errand, request) => {
-      const { signal } = errand;
       const { operation = '', args, idempotencyKey, headers } = request;
       const traceparent = headers['traceparent'];
       const meta = {
@@ -129,11 +124,11 @@ export function createMcpClients(
         ...(traceparent === undefined ? {} : { traceparent }),
       };
       try {
-        return await asked(errand, async (client) =>
+        return await asked(errand, async (client, options) =>
           readResult(
             await client.callTool(
               { name: operation, arguments: args, _meta: meta },
-              { signal, timeout: timeoutOf(errand.tool), headers: { ...headers, 'idempotency-key': idempotencyKey } },
+              { ...options, headers: { ...headers, 'idempotency-key': idempotencyKey } },
             ),
           ),
         );
@@ -147,7 +142,7 @@ export function createMcpClients(
       clearInterval(sweeper);
       const all = [...connections.values()];
       connections.clear();
-      await Promise.all(all.map(end));
+      await Promise.all(all.map((connection) => end(connection, exchanges)));
     },
   };
 }
@@ -176,31 +171,24 @@ function connect(
   );
   const transport = new StreamableHTTPClientTransport(new URL(url), { fetch, requestInit: { headers } });
   // Not the caller's signal: others may be waiting for the same connection.
-  const signal = AbortSignal.timeout(Math.min(timeoutOf(tool), CONNECT_MS));
-  const connected = exchanges.run({ maxBytes: CONNECT_BYTES, signal }, () =>
-    client.connect(transport, { signal, timeout: CONNECT_MS }),
-  );
+  const stop = new AbortController();
+  const late = AbortSignal.timeout(Math.min(timeoutOf(tool), CONNECT_MS));
+  const bounds = { maxBytes: CONNECT_BYTES, signal: AbortSignal.any([stop.signal, late]) };
+  const connected = exchanges.run(bounds, (signal) => client.connect(transport, { signal, timeout: CONNECT_MS }));
   // Whoever waits for it hears of it.
   connected.catch(() => undefined);
-  return { fingerprint, client, transport, connected, users: 0, lastUsed: Number.POSITIVE_INFINITY };
+  return { fingerprint, client, transport, connected, stop, users: 0, lastUsed: Number.POSITIVE_INFINITY };
 }
 
-const CONNECT_BYTES = 256 * 1024;
-
-async function end({ client, transport, connected }: Connection): Promise<void> {
+async function end({ client, transport, connected, stop }: Connection, exchanges: Exchanges): Promise<void> {
+  stop.abort();
   await connected.catch(() => undefined);
-  const bound = new Promise<void>((resolve) => setTimeout(resolve, END_SESSION_MS).unref());
-  await Promise.race([transport.terminateSession().catch(() => undefined), bound]);
+  const bounds = { maxBytes: CONNECT_BYTES, signal: AbortSignal.timeout(END_SESSION_MS) };
+  await exchanges.run(bounds, () => transport.terminateSession()).catch(() => undefined);
   await client.close().catch(() => undefined);
 }
 
 const timeoutOf = ({ spec }: Tool): number => (spec.timeout === undefined ? 30_000 : milliseconds(spec.timeout));
-
-/** After an answer of any kind the next call may go on with the same client. */
-function isBroken(error: unknown): boolean {
-  if (error instanceof SdkHttpError) return true;
-  return !(error instanceof SdkError) || error.code !== SdkErrorCode.RequestTimeout;
-}
 
 const isSessionGone = (error: unknown): boolean =>
   error instanceof SdkHttpError && (error.status === 404 || error.status === 400);

@@ -11,7 +11,8 @@ interface Exchange {
 }
 
 export interface Exchanges {
-  run<T>(exchange: Exchange, work: () => Promise<T>): Promise<T>;
+  /** The signal also ends once nobody waits any more, whatever the client still has under way then. */
+  run<T>(exchange: Exchange, work: (signal: AbortSignal) => Promise<T>): Promise<T>;
 }
 
 interface Running extends Exchange {
@@ -25,13 +26,16 @@ const WIRE_EXTRA = 64 * 1024;
 export function boundedFetch(agent: Agent): { exchanges: Exchanges; fetch: typeof globalThis.fetch } {
   const running = new AsyncLocalStorage<Running>();
   const exchanges: Exchanges = {
-    run: (exchange, work) =>
-      new Promise((resolve, reject) => {
+    run: <T>(exchange: Exchange, work: (signal: AbortSignal) => Promise<T>) => {
+      const over = new AbortController();
+      const signal = AbortSignal.any([exchange.signal, over.signal]);
+      return new Promise<T>((resolve, reject) => {
         const fail = (error: Error) => reject(error);
-        running.run({ ...exchange, fail }, () => {
-          work().then(resolve, reject);
+        running.run({ ...exchange, signal, fail }, () => {
+          work(signal).then(resolve, reject);
         });
-      }),
+      }).finally(() => over.abort());
+    },
   };
   const fetch = async (input: string | URL, init: RequestInit = {}): Promise<Response> => {
     const call = running.getStore();

@@ -69,6 +69,12 @@ describe('a rule allows nothing', () => {
     });
   });
 
+  test('about arguments that nest deeper than anybody can go', () => {
+    const args = JSON.parse(`{"a":${'['.repeat(20_000)}${']'.repeat(20_000)}}`) as Record<string, unknown>;
+    for (const text of ['has(args.a)', 'args.all(name, name == "a")'])
+      expect(judge(text, { args })).toEqual({ allowed: false, trouble: expect.any(String) });
+  });
+
   test('because of names that objects inherit', () => {
     for (const name of ['constructor', 'toString', '__proto__', 'hasOwnProperty'])
       expect(judge(`has(args.${name}) || args["${name}"] != null`).allowed).toBe(false);

@@ -46,9 +46,9 @@ export function compileRule(text: string): Rule | { problem: string } {
 }
 
 function judge(rule: (context: object) => unknown, facts: CallFacts, walks: boolean): RuleVerdict {
-  if (walks && Buffer.byteLength(JSON.stringify(facts.args)) > LARGEST_WALKED_BYTES)
-    return { allowed: false, trouble: `the arguments are larger than ${LARGEST_WALKED_BYTES} bytes` };
   try {
+    if (walks && Buffer.byteLength(JSON.stringify(facts.args)) > LARGEST_WALKED_BYTES)
+      return { allowed: false, trouble: `the arguments are larger than ${LARGEST_WALKED_BYTES} bytes` };
     const value = rule(celValue(facts) as object);
     if (typeof value === 'boolean') return { allowed: value };
     return { allowed: false, trouble: 'it gave neither true nor false' };
