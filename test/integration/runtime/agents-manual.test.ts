@@ -1,0 +1,79 @@
+// What docs/agents.md shows is what happens.
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createRuntime, type Runtime } from '@kadre/agent-runtime';
+import { agentConfigOf, kinds, type Agent, type Model, type Tool } from '@kadre/crds';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import pino from 'pino';
+import { parseAllDocuments } from 'yaml';
+import { NAMESPACE, researcher, startBed, type Bed } from '../gateway/bed.ts';
+
+const run = promisify(execFile);
+const page = await readFile(join(import.meta.dirname, '..', '..', '..', 'docs', 'agents.md'), 'utf8');
+const boxes = (language: string): string[] =>
+  [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))].map(([, text = '']) => text);
+const commands = boxes('console').flatMap((box) =>
+  [...box.matchAll(/^\$ (.*)\n([^]*?)(?=^\$ |(?![^]))/gm)].map(([, command = '', printed = '']) => [command, printed]),
+);
+
+/** As the API server would give it back. */
+function manifest<T extends Agent | Tool | Model>(kind: T['kind'] & keyof typeof kinds): T {
+  const objects = boxes('yaml').flatMap((box) => parseAllDocuments(box).map((one) => one.toJS() as T));
+  const found = objects.find((object) => object.kind === kind);
+  if (!found) throw new Error(`there is no ${kind}`);
+  const metadata = { ...found.metadata, namespace: NAMESPACE, uid: `uid-${kind}`, generation: 1 };
+  return { ...found, metadata, spec: kinds[kind].spec.parse(found.spec) };
+}
+
+let bed: Bed;
+let weather: Server;
+let runtime: Runtime;
+let url: string;
+beforeAll(async () => {
+  weather = createServer((request, response) => {
+    request.resume().on('end', () => response.writeHead(200, { 'content-type': 'text/plain' }).end('rain'));
+  }).listen(0, '127.0.0.1');
+  await once(weather, 'listening');
+  const { metadata, spec } = manifest<Agent>('Agent');
+  const tool = manifest<Tool>('Tool');
+  const address = `http://127.0.0.1:${(weather.address() as AddressInfo).port}/now`;
+  const near = { ...tool, spec: { ...tool.spec, http: { ...tool.spec.http, url: address } } } as Tool;
+  bed = await startBed({ tools: { grants: () => spec.tools ?? [], get: () => near } });
+  bed.tokens.set('token-a', { ...researcher, serviceAccount: `agent-${metadata.name}` });
+  bed.model('smart', manifest<Model>('Model').spec);
+  runtime = await createRuntime(
+    { agent: agentConfigOf(metadata.name, NAMESPACE, spec), gatewayUrl: bed.url },
+    { token: () => Promise.resolve('token-a'), logger: pino({ level: 'silent' }) },
+  );
+  url = await runtime.listen({ host: '127.0.0.1', port: 0 });
+});
+afterAll(async () => {
+  await runtime.shutdown(0);
+  await bed.close();
+  weather.closeAllConnections();
+  weather.close();
+});
+
+test('it shows some commands', () => expect(commands).toHaveLength(4));
+
+test.each(commands)('%s', async (command, printed) => {
+  const { stdout } = await run('bash', ['-c', command], { env: { PATH: process.env['PATH'], AGENT: url } });
+  expect(stdout.trim()).toBe(printed.trim());
+});
+
+test('its limits are the ones that hold unless an Agent says otherwise', () => {
+  const { limits } = agentConfigOf('a', NAMESPACE, { instructions: 'x', model: 'm' });
+  const row = (name: string): string => page.split('\n').find((line) => line.startsWith(`| \`limits.${name}\``)) ?? '';
+  expect(limits).toEqual({ turns: 16, durationMs: 600_000, contextCharacters: 400_000 });
+  for (const [name, value] of [
+    ['turns', '16'],
+    ['duration', '10m'],
+    ['contextCharacters', '400000'],
+  ] as const)
+    expect(row(name)).toContain(`| ${value} `);
+});

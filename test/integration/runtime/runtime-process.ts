@@ -1,0 +1,119 @@
+// An agent's process, as its image runs it, behind a wire at which a test may see and stop each of its requests.
+import { agentConfig, type AgentConfig } from '@kadre/crds';
+import { build } from 'esbuild';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+
+const MAIN = join(import.meta.dirname, '..', '..', '..', 'agent-runtime', 'src', 'main.ts');
+
+/** Bundled as in the image; returns the file to run. */
+export async function bundleRuntime(folder: string): Promise<string> {
+  await build({
+    entryPoints: [MAIN],
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    splitting: true,
+    platform: 'node',
+    format: 'esm',
+    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+    logLevel: 'error',
+  });
+  await writeFile(join(folder, 'token'), 'token-a');
+  return join(folder, 'main.mjs');
+}
+
+export interface RuntimeProcess {
+  url: string;
+  kill(): Promise<void>;
+}
+
+export async function startRuntime(
+  main: string,
+  gatewayUrl: string,
+  agent: Partial<AgentConfig>,
+): Promise<RuntimeProcess> {
+  const config = agentConfig.parse({ name: 'researcher', namespace: 'team-a', instructions: 'Go on.', ...agent });
+  const child: ChildProcess = spawn(process.execPath, [main, 'serve'], {
+    env: {
+      KADRE_AGENT: JSON.stringify(config),
+      KADRE_GATEWAY_URL: gatewayUrl,
+      KADRE_TOKEN_FILE: join(main, '..', 'token'),
+      KADRE_PORT: '0',
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'exit');
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await ended;
+  };
+  if (!child.stdout) throw new Error('the agent has no output');
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [, port] = /"url":"http:\/\/[^"]*:(\d+)"/.exec(line) ?? [];
+    if (port !== undefined) return { url: `http://127.0.0.1:${port}`, kill };
+  }
+  throw new Error('the agent did not start');
+}
+
+export interface Wire {
+  url: string;
+  close(): Promise<void>;
+}
+
+/** What passes the wire: forwards the request and returns whether it came from the journal. */
+export type Passage = (
+  request: { call: string | undefined },
+  forward: () => Promise<{ replayed: boolean }>,
+) => Promise<void>;
+
+/** Between an agent and its gateway. An answer that a passage does not wait for, or throws after, is not given. */
+export async function startWire(target: string, passage: () => Passage): Promise<Wire> {
+  const server = createServer((request, response) => {
+    const pass = async (): Promise<void> => {
+      if (request.url === '/healthz') return void response.end('ok');
+      const body = await text(request);
+      const gone = new AbortController();
+      response.once('close', () => gone.abort());
+      let give = (): void => void response.destroy();
+      const forward = async (): Promise<{ replayed: boolean }> => {
+        const reply = await fetch(`${target}${request.url ?? ''}`, {
+          method: request.method ?? 'GET',
+          headers: headersOf(request),
+          body: request.method === 'POST' ? body : null,
+          signal: gone.signal,
+        });
+        const answer = await reply.text();
+        const type = reply.headers.get('content-type') ?? 'application/json';
+        give = () => void response.writeHead(reply.status, { 'content-type': type }).end(answer);
+        return { replayed: reply.headers.get('kadre-replayed') === 'true' };
+      };
+      const call = request.headers['kadre-call'];
+      await passage()({ call: call === undefined ? undefined : String(call) }, forward);
+      give();
+    };
+    pass().catch(() => response.destroy());
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+function headersOf({ headers }: IncomingMessage): Record<string, string> {
+  const passed = ['authorization', 'content-type', 'accept', 'kadre-step', 'kadre-call', 'x-request-id'];
+  return Object.fromEntries(
+    passed.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]])),
+  );
+}
