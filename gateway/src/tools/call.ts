@@ -52,8 +52,9 @@ export function createCallTool(services: ToolCallServices): CallTool {
     const { step } = call.caller;
     const request: ToolRequest = step ? { ...call, key: toolKey(step, call.headers) } : call;
     const watched = watch(request);
-    const entry = await begin(journal, request);
+    let entry: Entry<KeptResult> | undefined;
     try {
+      entry = request.key && (await journal.begin({ ...request, key: request.key }));
       if (entry?.type === 'replay') {
         watched.seen.outcome = 'replayed';
         return { result: entry.answer.tool, replayed: true };
@@ -69,11 +70,6 @@ export function createCallTool(services: ToolCallServices): CallTool {
     }
   };
 }
-
-const begin = async (
-  journal: ToolJournal,
-  { key, asked, signal }: ToolRequest,
-): Promise<Entry<KeptResult> | undefined> => key && journal.begin({ key, asked, signal });
 
 async function committed(entry: Extract<Entry<KeptResult>, { type: 'record' }>, result: ToolResult): Promise<void> {
   try {

@@ -13,6 +13,7 @@ import { createCallTool, type CallTool } from './call.ts';
 import { createDiscovery, type Offered } from './discovery.ts';
 import { createGates } from './gates.ts';
 import { createOffers, type Offers } from './offers.ts';
+import { createPinnedList, type PinnedList } from './pinned-list.ts';
 import { createPolicy } from './policy.ts';
 import { createToolSecrets } from './secrets.ts';
 import { createVerdicts } from './verdicts.ts';
@@ -53,7 +54,7 @@ export function createToolDoor(services: ToolDoorServices): ToolDoor {
   });
   return {
     register: (api) => {
-      listing(api, services, offers);
+      listing(api, services, offers, createPinnedList(store, clock));
       calling(api, services, callTool);
     },
     close: async () => {
@@ -63,12 +64,15 @@ export function createToolDoor(services: ToolDoorServices): ToolDoor {
   };
 }
 
-function listing(api: FastifyInstance, services: ToolDoorServices, offers: Offers): void {
+function listing(api: FastifyInstance, services: ToolDoorServices, offers: Offers, pinned: PinnedList): void {
   api.get(TOOLS_PATH, (http, reply) =>
-    held(http, reply, services, async (signal): Promise<ToolList> => {
-      const { offered, leftOut } = await offers.list(http.record.caller as Caller, signal);
-      if (leftOut.length > 0) void reply.header(LEFT_OUT_HEADER, leftOut.join(', '));
-      return { tools: offered.map(listed) };
+    held(http, reply, services, (signal): Promise<ToolList> => {
+      const caller = http.record.caller as Caller;
+      return pinned(caller.step, signal, async () => {
+        const { offered, leftOut } = await offers.list(caller, signal);
+        if (leftOut.length > 0) void reply.header(LEFT_OUT_HEADER, leftOut.join(', '));
+        return { tools: offered.map(listed) };
+      });
     }),
   );
 }

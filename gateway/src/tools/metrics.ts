@@ -7,7 +7,8 @@ const MAX_TOOLS = 2_000;
 
 /**
  * ok, or error if the tool itself says that it came to nothing; failed: it could not be called, or answered nonsense; refused: by
- * a policy or a grant; invalid: wrong arguments; limited; replayed: the journal answered; aborted: nobody waits any more.
+ * a policy or a grant; invalid: wrong arguments; limited; replayed: the journal answered; aborted: it ended without
+ * a result.
  */
 export type ToolOutcome = 'ok' | 'error' | 'failed' | 'refused' | 'invalid' | 'limited' | 'replayed' | 'aborted';
 

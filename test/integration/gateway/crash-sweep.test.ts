@@ -3,17 +3,15 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { budgetAccount, CALL_HEADER, STEP_HEADER } from '@kadre/crds';
 import { mintStepToken, openSqliteStore, type Balance } from '@kadre/store';
-import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { step, user } from './bed.ts';
+import { startMortalGateway, type MortalGateway } from './mortal.ts';
 
-const PROGRAM = join(import.meta.dirname, 'mortal-gateway.ts');
 const CALLS = [1, 2];
 /** What the provider says that a call came to, at one per mille of a dollar for each token. */
 const USAGE = { prompt_tokens: 5, completion_tokens: 3 };
@@ -58,14 +56,9 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function startGateway(path: string, ...fault: string[]): Promise<{ url: string; process: ChildProcess }> {
+function startGateway(path: string, ...fault: string[]): Promise<MortalGateway> {
   const { port } = provider.address() as AddressInfo;
-  const started = spawn(process.execPath, [PROGRAM, path, `http://127.0.0.1:${port}`, ...fault], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' },
-  });
-  for await (const url of createInterface({ input: started.stdout })) return { url, process: started };
-  throw new Error('the gateway did not start');
+  return startMortalGateway(path, `http://127.0.0.1:${port}`, ...fault);
 }
 
 /** The answer, if it came to its end. */
@@ -114,18 +107,14 @@ async function play(name: string, ...fault: string[]): Promise<Outcome> {
     before.push(await ask(mortal.url, token, call));
     if (before.at(-1) === undefined) break;
   }
-  if (mortal.process.exitCode === null && mortal.process.signalCode === null) {
-    mortal.process.kill('SIGKILL');
-    await once(mortal.process, 'exit');
-  }
+  await mortal.kill();
   const recorded = (await store.journalOf(step.run)).map(({ call }) => call);
   const earlier = paid;
   paid = {};
   const next = await startGateway(path);
   const after: Outcome['after'] = [];
   for (const call of CALLS) after.push(await ask(next.url, token, call));
-  next.process.kill('SIGKILL');
-  await once(next.process, 'exit');
+  await next.kill();
   const [balance] = await store.balances(
     [{ account: budgetAccount('team-a', 'all'), period: 'total' }],
     Date.now() + YEARS,

@@ -1,6 +1,7 @@
 // A gateway in a process of its own, which may be killed at one chosen write: before it, or after it is safe but before
-// anybody has heard of it. Arguments: the store's file, the provider's address, the number of the write, before|after.
-import type { Budget, Model } from '@kadre/crds';
+// anybody has heard of it. Arguments: the store's file, the address of its provider and its tool, the number of the write,
+// before|after.
+import type { Budget, Model, Tool } from '@kadre/crds';
 import { createGateway } from '@kadre/gateway';
 import { openSqliteStore, type Store } from '@kadre/store';
 import pino from 'pino';
@@ -29,8 +30,21 @@ const budget: Budget = {
   spec: { period: 'total', timeZone: 'UTC', action: 'block', warnAt: 80, limits: { costUsd: '100' } },
 };
 
+const tool: Tool = {
+  apiVersion,
+  kind: 'Tool',
+  metadata: { ...metadata, name: 't' },
+  spec: {
+    description: 'Counts.',
+    http: { method: 'POST', url: provider, input: { schema: { type: 'object' } } },
+    trust: 'trusted',
+    consequential: true,
+  },
+};
+
 const gateway = createGateway({
   models: { get: () => model, list: () => [model] },
+  tools: { grants: () => [{ name: 't' }], get: () => tool },
   budgets: { list: () => [budget], ofAgent: () => undefined },
   secrets: { read: () => Promise.resolve(undefined) },
   authenticate: () => Promise.resolve({ namespace: 'team-a', serviceAccount: 'agent-researcher', uid: 'sa' }),
