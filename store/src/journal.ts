@@ -7,7 +7,7 @@ export interface JournalKey {
   /** Id of the step. */
   step: string;
   attempt: number;
-  /** From 1, in the order in which the step makes its calls. */
+  /** From 1, in the order in which the step makes its calls. 0: the tools that it was offered. */
   call: number;
 }
 

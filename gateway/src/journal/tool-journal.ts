@@ -7,6 +7,9 @@ import { invalidRequest, unavailable } from '../errors.ts';
 import type { Clock } from '../options.ts';
 import { createEntries, journalKey, type Entry, type JournalStore } from './entries.ts';
 
+/** Under this number stands what the attempt was offered; calls have numbers from 1. */
+export const LIST_CALL = 0;
+
 export interface KeptResult {
   tool: ToolResult;
 }
@@ -64,6 +67,6 @@ function isTainted(entries: readonly JournalEntry[], call: number): boolean {
   const together = (number: number): boolean => from > -Infinity && number > from && number < until;
   return entries.some(
     ({ kind, answer, call: number }) =>
-      kind === 'tool' && !together(number) && (answer as KeptResult).tool.trust === 'untrusted',
+      kind === 'tool' && number !== LIST_CALL && !together(number) && (answer as KeptResult).tool.trust === 'untrusted',
   );
 }
