@@ -59,7 +59,8 @@ function runEnd(state: RunState, now: number): EngineEvent {
   if (state.cancelled && state.frame.main.ending?.kind !== 'failed')
     return { at: now, type: 'RunCancelled', data: { failure: state.cancelled } };
   if ('output' in end) return { at: now, type: 'RunSucceeded', data: end };
-  return { at: now, type: 'RunFailed', data: end };
+  const failure = end.failure.reason === 'RunLimitExceeded' ? (state.exhausted ?? end.failure) : end.failure;
+  return { at: now, type: 'RunFailed', data: { failure } };
 }
 
 function frameEnd(state: RunState, frame: Frame): { output: Json } | { failure: Failure } {

@@ -346,17 +346,22 @@ describe('limits', () => {
     expect(simulation.recorded('StepSucceeded')).toEqual(['count#1', 'count#2', 'count#3']);
   });
 
-  test('of money end a run at the first call that they refuse, whatever its step would do about it', () => {
-    const retry = { limit: 3, backoff: { initial: '1s' } };
-    const call = ask('a', { retry, onError: { continue: true } });
-    const simulation = new Simulation({ workflow: { steps: [call, ask('b')], finally: [ask('clean')] } });
-    simulation.report('a', 1, { failure: { reason: 'RunLimitExceeded', message: 'no room is left' } });
-    expect(simulation.atWork).toEqual(['clean/1']);
-    expect(simulation.finish().summary).toMatchObject({
-      phase: 'Failed',
-      failure: { reason: 'LimitExceeded', message: 'no room is left' },
-    });
-  });
+  test.each([
+    ['nothing', {}],
+    ['go on', { retry: { limit: 3, backoff: { initial: '1s' } }, onError: { continue: true } }],
+    ['fall back', { onError: { fallback: [ask('c')] } }],
+  ])(
+    'of money end a run at the first call that they refuse, also if its step would do this about it: %s',
+    (_, more) => {
+      const simulation = new Simulation({ workflow: { steps: [ask('a', more), ask('b')], finally: [ask('clean')] } });
+      simulation.report('a', 1, { failure: { reason: 'RunLimitExceeded', message: 'no room is left' } });
+      expect(simulation.atWork).toEqual(['clean/1']);
+      expect(simulation.finish().summary).toMatchObject({
+        phase: 'Failed',
+        failure: { reason: 'LimitExceeded', message: 'no room is left' },
+      });
+    },
+  );
 
   test('of time end a run', () => {
     const simulation = new Simulation({ workflow: { steps: [ask('a')], limits: { duration: '1m' } } });
