@@ -53,4 +53,11 @@ function mustBeHarmless(value: unknown, depth: number): void {
   for (const inner of Object.values(value)) mustBeHarmless(inner, depth + 1);
 }
 
-const invalid = (message: string): Refusal => new Refusal({ reason: 'InvalidInput', rule: 'schema.input', message });
+/** What is wrong with them may name their fields, which are the agent's affair. */
+const invalid = (message: string): Refusal =>
+  new Refusal({
+    reason: 'InvalidInput',
+    rule: 'schema.input',
+    message,
+    why: 'the arguments are not what the schema asks for',
+  });

@@ -1,36 +1,22 @@
 // One call of a tool, from the journal through grant, taint, schema, policy and limits to the tool and back. What the model
 // should know of is a result; what ends its loop, or is to be asked again, is thrown.
-import type { Tool, ToolCall, ToolResult } from '@kadre/crds';
-import type { JournalKey } from '@kadre/store';
+import type { Tool, ToolResult } from '@kadre/crds';
 import { ToolError, type ReadSecret, type Toolbox, type ToolAnswer, type ToolCallRequest } from '@kadre/tools';
 import { createHash } from 'node:crypto';
 import type { Caller } from '../access/caller.ts';
 import { GatewayError, unavailable } from '../errors.ts';
 import type { Entry } from '../journal/entries.ts';
 import { toolKey, type KeptResult, type ToolJournal } from '../journal/tool-journal.ts';
-import type { RequestRecord } from '../requests.ts';
 import { checked, readArguments } from './arguments.ts';
 import type { Offered } from './discovery.ts';
 import type { Gates, Lease } from './gates.ts';
 import type { Offers } from './offers.ts';
 import type { Policy } from './policy.ts';
 import { Refusal } from './refusal.ts';
+import type { ToolRequest } from './request.ts';
 import { answered, failed, refused } from './results.ts';
 import type { Decide, Verdict } from './verdicts.ts';
 import { outcomeOf, type Watch, type Watched } from './watch.ts';
-
-export interface ToolRequest {
-  /** Unique; no caller can choose it. */
-  readonly id: string;
-  readonly caller: Caller;
-  /** Its place in the journal; absent outside of steps. */
-  readonly key?: JournalKey;
-  /** Headers of the HTTP request, in lower case. */
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly signal: AbortSignal;
-  readonly record: RequestRecord;
-  readonly asked: ToolCall;
-}
 
 export interface ToolCallServices {
   journal: ToolJournal;

@@ -2,8 +2,7 @@
 import { attribute, formatTraceparent, operation, randomSpanId, type Spans } from '@kadre/telemetry';
 import type { Clock } from '../options.ts';
 import { placeOf } from '../telemetry/telemetry.ts';
-import type { ToolRequest } from './call.ts';
-import type { Observed } from './watch.ts';
+import type { Observed, ToolRequest } from './request.ts';
 
 export interface ToolTrace {
   /** To send along. */

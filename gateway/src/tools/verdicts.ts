@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../options.ts';
 import type { DecisionLog } from '../routing/decision-log.ts';
-import type { ToolRequest } from './call.ts';
 import type { Offered } from './discovery.ts';
+import type { ToolRequest } from './request.ts';
 
 export interface Verdict {
   allowed: boolean;

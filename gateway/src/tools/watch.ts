@@ -1,23 +1,12 @@
 // What is left of a call when it is over: a line in the log, a count, a span. Arguments and results are part of none.
-import type { FailureReason, ToolResult } from '@kadre/crds';
+import type { ToolResult } from '@kadre/crds';
 import type { Spans } from '@kadre/telemetry';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Clock } from '../options.ts';
-import type { ToolRequest } from './call.ts';
-import type { Offered } from './discovery.ts';
 import { createToolMetrics, type ToolOutcome } from './metrics.ts';
+import type { Observed, ToolRequest } from './request.ts';
 import { traceOf } from './trace.ts';
-
-/** What is known of a call by now. */
-export interface Observed {
-  offered?: Offered;
-  outcome: ToolOutcome;
-  reason?: FailureReason;
-  /** Which rule refused it. */
-  rule?: string;
-  why?: string;
-}
 
 export interface Watched {
   readonly seen: Observed;

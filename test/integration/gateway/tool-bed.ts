@@ -157,14 +157,14 @@ export async function startToolBed(options: Partial<GatewayOptions> = {}): Promi
 const isReached = ({ http, mcp, openapi, builtin }: Partial<Tool['spec']>): boolean =>
   [http, mcp, openapi, builtin].some((one) => one !== undefined);
 
-export const endpoint = (url: string): Pick<Tool['spec'], 'http' | 'description'> => ({
+const endpoint = (url: string): Pick<Tool['spec'], 'http' | 'description'> => ({
   description: 'Looks something up.',
   http: { method: 'POST', url, input: { schema: { type: 'object' } } },
 });
 
 let generation = 0;
 
-export function toolOf(name: string, spec: Partial<Tool['spec']>, namespace = NAMESPACE): Tool {
+function toolOf(name: string, spec: Partial<Tool['spec']>, namespace = NAMESPACE): Tool {
   generation += 1;
   return {
     apiVersion: 'kadre.dev/v1alpha1',

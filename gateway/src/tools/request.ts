@@ -1,0 +1,29 @@
+import type { FailureReason, ToolCall } from '@kadre/crds';
+import type { JournalKey } from '@kadre/store';
+import type { Caller } from '../access/caller.ts';
+import type { RequestRecord } from '../requests.ts';
+import type { Offered } from './discovery.ts';
+import type { ToolOutcome } from './metrics.ts';
+
+export interface ToolRequest {
+  /** Unique; no caller can choose it. */
+  readonly id: string;
+  readonly caller: Caller;
+  /** Its place in the journal; absent outside of steps. */
+  readonly key?: JournalKey;
+  /** Headers of the HTTP request, in lower case. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly signal: AbortSignal;
+  readonly record: RequestRecord;
+  readonly asked: ToolCall;
+}
+
+/** What is known of a call by now. */
+export interface Observed {
+  offered?: Offered;
+  outcome: ToolOutcome;
+  reason?: FailureReason;
+  /** Which rule refused it. */
+  rule?: string;
+  why?: string;
+}
