@@ -45,6 +45,23 @@ export default {
       to: { path: 'node_modules/@opentelemetry/', dependencyTypesNot: ['type-only'] },
     },
     {
+      name: 'tool-clients-lazy',
+      comment: 'who has no such Tool must not load what speaks to it: these are imported when they are needed',
+      severity: 'error',
+      from: { path: '/src/', pathNot: [test, '^tools/src/mcp/', '^node_modules/'] },
+      to: {
+        path: ['node_modules/(@modelcontextprotocol|nodemailer)/', '^tools/src/mcp/(?!executor\\.ts)'],
+        dependencyTypesNot: ['type-only', 'dynamic-import'],
+      },
+    },
+    {
+      name: 'mcp-lazy',
+      comment: 'the same, from within',
+      severity: 'error',
+      from: { path: '^tools/src/mcp/executor\\.ts$' },
+      to: { path: '^tools/src/mcp/', dependencyTypesNot: ['type-only', 'dynamic-import'] },
+    },
+    {
       name: 'pure',
       comment: 'decisions are functions of their arguments: no client, clock, logger, randomness or node:*',
       severity: 'error',

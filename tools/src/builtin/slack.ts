@@ -1,5 +1,4 @@
 // Messages to channels of Slack that an administrator has named.
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { failure, textAnswer, type Clock, type Executor } from '../executor.ts';
 import { busy, readAnswer } from '../net/answers.ts';
@@ -49,7 +48,7 @@ export function slackExecutor(outlet: Outlet, clock: Clock): Executor {
       const description = tool.spec.description ?? `Posts a message to Slack: ${channels.join(', ')}.`;
       return Promise.resolve({ operations: [{ description, inputSchema: z.toJSONSchema(input) }] });
     },
-    call: async ({ tool, secret, signal, maxBytes }, { args, headers, idempotencyKey }) => {
+    call: async ({ tool, secret, signal, maxBytes }, { args, headers }) => {
       const { auth, channels, apiUrl = API } = partOf(tool.spec, 'slack');
       const given = readArguments(input, args);
       if ('complaint' in given) return given.complaint;
@@ -69,8 +68,6 @@ export function slackExecutor(outlet: Outlet, clock: Clock): Executor {
           channel: named,
           text,
           ...(threadTs === undefined ? {} : { thread_ts: threadTs }),
-          // Slack posts a message with an id that it knows but once.
-          client_msg_id: uuidOf(idempotencyKey),
           unfurl_links: false,
         }),
         writtenBy: 'administrator',
@@ -88,12 +85,4 @@ export function slackExecutor(outlet: Outlet, clock: Clock): Executor {
       return failure(`Slack refuses the message: ${error.slice(0, 100)}.`);
     },
   };
-}
-
-/** In the shape of a UUID, of any text. */
-function uuidOf(text: string): string {
-  const hex = createHash('sha256').update(text).digest('hex');
-  return [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
-    '-',
-  );
 }
