@@ -30,7 +30,7 @@ export interface RuntimeConfig {
 export interface RuntimeDeps {
   token: TokenSource;
   logger: Logger;
-  limits?: Partial<TaskLimits & { maxDurationMs: number }>;
+  limits?: Partial<TaskLimits>;
   /** Also report on the whole process under /metrics; for the process that runs nothing but this agent. */
   processMetrics?: boolean;
 }
@@ -57,7 +57,6 @@ const DEFAULT_LIMITS = {
   maxTasks: 2_000,
   maxAgeMs: 30 * 60_000,
   maxRetained: 64 * 1024 * 1024,
-  maxDurationMs: 30 * 60_000,
 };
 
 /** @throws {AgentConfigError} when a schema or a prompt of the configuration is wrong. */
@@ -67,7 +66,7 @@ export async function createRuntime(config: RuntimeConfig, deps: RuntimeDeps): P
   const limits = { ...DEFAULT_LIMITS, ...deps.limits };
   let instance: string | undefined;
   let warmUpTimer: NodeJS.Timeout | undefined;
-  const gate = new WorkGate({ maxConcurrent, maxDurationMs: limits.maxDurationMs });
+  const gate = new WorkGate(maxConcurrent);
   const tasks = new TaskStore(limits, () => (instance === undefined ? {} : { [a2aMetadata.instance]: instance }));
   const metrics = createMetrics({
     inFlight: () => gate.active,

@@ -95,7 +95,10 @@ export const AGENT_CARD_PATH = '/.well-known/agent-card.json';
 export const STEP_PATH = '/v1/step';
 export const STEP_RESULT_PATH = '/v1/step/result';
 
-/** Gateway route: the tools of the agent that asks, a {@link toolList}. */
+/**
+ * Gateway route: the tools of the agent that asks, a {@link toolList}. With {@link STEP_HEADER} it is the one that the attempt
+ * was given first, so that a step that is begun anew offers its model the same.
+ */
 export const TOOLS_PATH = '/v1/tools';
 /** Gateway route: one {@link toolCall}, answered with a {@link toolResult}. */
 export const TOOL_CALL_PATH = '/v1/tools/call';

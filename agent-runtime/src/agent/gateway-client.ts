@@ -27,8 +27,6 @@ export interface GatewayRequest {
   /** Sent with POST; absent: GET. */
   body?: string;
   accept: string;
-  /** The same for all attempts, so that whoever is asked can tell that they are one. */
-  id?: string;
   /** What a refusal means that does not say it itself. */
   otherwise: 'ModelFailed' | 'ToolFailed';
   /** Not to be asked again once it may have been carried out. */
@@ -176,7 +174,7 @@ async function attempt(
   return refusal(response, text, asked, [token, errand.stepToken]);
 }
 
-function headersOf(errand: Errand | Numbered, { accept, id }: GatewayRequest, token: string): Record<string, string> {
+function headersOf(errand: Errand | Numbered, { accept }: GatewayRequest, token: string): Record<string, string> {
   const { stepToken, traceparent } = errand;
   return {
     authorization: `Bearer ${token}`,
@@ -185,7 +183,6 @@ function headersOf(errand: Errand | Numbered, { accept, id }: GatewayRequest, to
     ...(stepToken === undefined ? {} : { [STEP_HEADER]: stepToken }),
     ...(stepToken !== undefined && 'number' in errand ? { [CALL_HEADER]: String(errand.number) } : {}),
     ...(traceparent === undefined ? {} : { [TRACE_HEADER]: traceparent }),
-    ...(id === undefined ? {} : { 'x-request-id': id }),
   };
 }
 

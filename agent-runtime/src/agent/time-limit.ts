@@ -1,10 +1,13 @@
 // How long one answer may take, all of its calls together.
 import { AgentFailure } from '../failure.ts';
 
+/** Longer ones would be over at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** A signal that aborts with the other one, or when the time is up. */
 export function timeLimit(other: AbortSignal, durationMs: number): { signal: AbortSignal; clear: () => void } {
   const own = new AbortController();
-  const timer = setTimeout(() => own.abort(outOfTime(durationMs)), durationMs);
+  const timer = setTimeout(() => own.abort(outOfTime(durationMs)), Math.min(durationMs, LONGEST_TIMER_MS));
   return { signal: AbortSignal.any([other, own.signal]), clear: () => clearTimeout(timer) };
 }
 

@@ -36,7 +36,7 @@ export function createToolClient(gateway: GatewayClient): ToolClient {
     async call(errand, call) {
       // A step's calls have numbers under which their results are kept; others must not happen twice.
       const once = errand.stepToken === undefined;
-      const request = { ...shared, path: TOOL_CALL_PATH, body: JSON.stringify(call), id: crypto.randomUUID(), once };
+      const request = { ...shared, path: TOOL_CALL_PATH, body: JSON.stringify(call), once };
       const text = await gateway.text(errand, request).catch((error: unknown) => {
         if (error instanceof AgentFailure && error.details.unsure === true) return undefined;
         throw error;

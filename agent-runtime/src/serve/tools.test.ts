@@ -1,10 +1,18 @@
 // An agent with tools as its callers see it: over the OpenAI wire, plain HTTP and A2A, through the official clients.
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { SendMessageRequest, StreamResponse } from '@a2a-js/sdk';
+import { CancelTaskRequest, SendMessageRequest, StreamResponse, type Task } from '@a2a-js/sdk';
 import { ClientFactory } from '@a2a-js/sdk/client';
 import { compaction, toolActivity } from '@kadre/crds';
 import OpenAI from 'openai';
-import { post, serveAgent, startGateway, testAgent, type ServedAgent, type TestGateway } from '../testing/harness.ts';
+import {
+  eventually,
+  post,
+  serveAgent,
+  startGateway,
+  testAgent,
+  type ServedAgent,
+  type TestGateway,
+} from '../testing/harness.ts';
 import { text, toolGateway, type Said } from '../testing/tool-gateway.ts';
 
 let gateway: TestGateway;
@@ -102,6 +110,47 @@ test('an agent that reaches a limit says so, and its client does not try again',
   const answer = await post(`${agent.url}/generate`, { prompt: 'Weather?' });
   expect(answer).toMatchObject({ status: 502, body: { error: { code: 'LimitExceeded' } } });
   expect(answer.headers.get('x-should-retry')).toBe('false');
+});
+
+test.each<[string, () => Promise<void>]>([
+  [
+    'a client that leaves',
+    async () => {
+      const leaving = new AbortController();
+      const body = JSON.stringify({ ...ask, stream: true });
+      const headers = { 'content-type': 'application/json' };
+      const asking = fetch(`${agent.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers,
+        body,
+        signal: leaving.signal,
+      });
+      await eventually(() => gateway.requests.some(({ path }) => path === '/v1/tools/call'));
+      leaving.abort();
+      await expect(asking.then((response) => response.text())).rejects.toThrow();
+    },
+  ],
+  [
+    'a task that is cancelled',
+    async () => {
+      const a2a = await new ClientFactory().createFromUrl(agent.url);
+      const message = { messageId: 'to-cancel', role: 'ROLE_USER', parts: [{ text: 'Weather?' }] };
+      const configuration = { returnImmediately: true };
+      const { id } = (await a2a.sendMessage(SendMessageRequest.fromJSON({ message, configuration }))) as Task;
+      await eventually(() => gateway.requests.some(({ path }) => path === '/v1/tools/call'));
+      await a2a.cancelTask(CancelTaskRequest.fromJSON({ id }));
+    },
+  ],
+])('%s takes the call of the tool with it', async (_name, leave) => {
+  let hungUp = false;
+  const handler = toolGateway({ model: weather });
+  gateway.handler = (request, response) => {
+    if (request.path !== '/v1/tools/call') return handler(request, response);
+    response.once('close', () => (hungUp = true));
+  };
+  await leave();
+  await eventually(() => hungUp);
+  expect(modelCalls()).toHaveLength(1);
 });
 
 test('over plain HTTP, events tell of calls, and that what stood beside them was no answer', async () => {

@@ -9,24 +9,18 @@ export interface Slot {
   release(): void;
 }
 
-export interface WorkLimits {
-  /** Pieces of work at once. */
-  maxConcurrent: number;
-  /** Milliseconds that one piece may take. */
-  maxDurationMs: number;
-}
-
 const BUSY_RETRY_AFTER_S = 1;
 
 /** Admits work up to a limit; once it drains, it admits none and waits for what is under way. */
 export class WorkGate {
-  readonly #limits: WorkLimits;
+  readonly #maxConcurrent: number;
   readonly #active = new Set<AbortController>();
   #draining = false;
   #onIdle: (() => void) | undefined;
 
-  constructor(limits: WorkLimits) {
-    this.#limits = limits;
+  /** @param maxConcurrent pieces of work at once; how long each may take is for the agent's own limit to say */
+  constructor(maxConcurrent: number) {
+    this.#maxConcurrent = maxConcurrent;
   }
 
   get active(): number {
@@ -40,20 +34,13 @@ export class WorkGate {
   /** @throws {AgentFailure} with reason AgentUnavailable when there is no room or the process is about to end. */
   enter(): Slot {
     if (this.#draining) throw unavailable('The agent is shutting down; another replica will answer.');
-    if (this.#active.size >= this.#limits.maxConcurrent) {
+    if (this.#active.size >= this.#maxConcurrent) {
       throw unavailable(`The agent is at work on ${this.#active.size} requests, which is its limit; try again later.`);
     }
     const controller = new AbortController();
     const abort = (failure: AgentFailure): void => controller.abort(failure);
-    const seconds = this.#limits.maxDurationMs / 1000;
-    const timer = setTimeout(
-      () => abort(new AgentFailure('TimedOut', `The agent had no answer within ${seconds} s.`)),
-      this.#limits.maxDurationMs,
-    );
-    timer.unref();
     this.#active.add(controller);
     const release = (): void => {
-      clearTimeout(timer);
       this.#active.delete(controller);
       if (this.#active.size === 0) this.#onIdle?.();
     };

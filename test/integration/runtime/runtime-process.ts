@@ -112,7 +112,7 @@ export async function startWire(target: string, passage: () => Passage): Promise
 }
 
 function headersOf({ headers }: IncomingMessage): Record<string, string> {
-  const passed = ['authorization', 'content-type', 'accept', 'kadre-step', 'kadre-call', 'x-request-id'];
+  const passed = ['authorization', 'content-type', 'accept', 'kadre-step', 'kadre-call'];
   return Object.fromEntries(
     passed.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]])),
   );
