@@ -111,4 +111,22 @@ describe('what the engine and the gateway look up', () => {
     expect(sources.models.list('team').map(({ metadata }) => metadata.name)).toEqual(['echo']);
     expect(sources.models.list('other')).toEqual([]);
   });
+
+  test('Tools, and which of them an Agent may use', async () => {
+    const tools = [{ name: 'sums' }, { name: 'files', allow: ['read_*'] }];
+    const manifest = (kind: string, name: string, spec: object): object => ({
+      apiVersion: KADRE,
+      kind,
+      metadata: { name, namespace: 'team' },
+      spec,
+    });
+    await bed.apply(manifest('Tool', 'sums', { builtin: { calculator: {} } }));
+    await bed.apply(manifest('Agent', 'clerk', { instructions: 'Count.', model: 'echo', tools }));
+    await eventually('the grants', () => Promise.resolve(sources.tools.grants('team', 'clerk').length === 2));
+    expect(sources.tools.grants('team', 'clerk')).toEqual(tools);
+    await eventually('the Tool', () => Promise.resolve(sources.tools.get('team', 'sums') !== undefined));
+    expect(sources.tools.get('team', 'sums')?.spec).toMatchObject({ trust: 'untrusted', consequential: false });
+    expect(sources.tools.grants('other', 'clerk')).toEqual([]);
+    expect(sources.tools.get('other', 'sums')).toBeUndefined();
+  });
 });
