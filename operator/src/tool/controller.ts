@@ -1,6 +1,7 @@
 import { splitKey } from '../kube/index.ts';
-import { decideTool, isRemote } from './decide.ts';
-import { dueAt, observeTool, type Look } from './observe.ts';
+import { decideTool } from './decide.ts';
+import { observeTool } from './observe.ts';
+import { dueAt, isRemote, type Look } from './snapshot.ts';
 import type { Context } from '../context.ts';
 
 /** A server that hangs holds one of these for as long as a look takes, and ever less often. */

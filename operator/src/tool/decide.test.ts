@@ -4,7 +4,8 @@ import { ToolError, type Described } from '@kadre/tools';
 import { judged, tool } from '../build/samples.ts';
 import { FakeClock, settle } from '../kube/fake-clock.ts';
 import { decideTool } from './decide.ts';
-import { dueAt, observeTool, type Look, type Observer } from './observe.ts';
+import { observeTool, type Observer } from './observe.ts';
+import { dueAt, type Look } from './snapshot.ts';
 
 const usual = { trust: 'untrusted' as const, consequential: false };
 const keyed = {

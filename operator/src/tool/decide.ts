@@ -1,10 +1,10 @@
 // What to say about a Tool. Nothing is made for it: the gateway reads it as it is.
-import { toolSecret, type Tool, type ToolStatus } from '@kadre/crds';
+import { toolSecret, type ToolStatus } from '@kadre/crds';
 import { isAllowed, type ToolFault } from '@kadre/tools';
 import { conditionsOf, news } from '../build/readiness.ts';
 import type { Health } from '../kube/conditions.ts';
 import type { Plan } from '../kube/plan.ts';
-import type { ToolSnapshot } from './observe.ts';
+import { isRemote, type ToolSnapshot } from './snapshot.ts';
 
 /** Kadre may not watch Secrets, so it looks again: soon while something is missing, now and then otherwise. */
 const RECHECK_MISSING_MS = 30_000;
@@ -13,9 +13,6 @@ const MOST_OPERATIONS = 256;
 const LONGEST_NAME = 253;
 const LONGEST_DESCRIPTION = 256;
 const MOST_NAMED = 10;
-
-/** Whether somebody must be asked what there is, who may change their mind, or be gone. */
-export const isRemote = ({ spec }: Tool): boolean => spec.mcp !== undefined || spec.openapi?.url !== undefined;
 
 /** @param lookAgain milliseconds until the server is asked again; undefined: there is no need */
 export function decideTool(snapshot: ToolSnapshot, lookAgain: number | undefined, now: Date): Plan {

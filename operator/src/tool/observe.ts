@@ -1,31 +1,9 @@
-// What is known of a Tool: what is wrong with its rules, whether its Secret is there, and what its server said when it was
-// last asked.
+// Finds out what is known of a Tool: what is wrong with its rules, whether its Secret is there, and what its server says, if it is
+// time to ask it.
 import { toolSecret, type Tool } from '@kadre/crds';
-import { compileRule, ToolError, type Described, type Toolbox, type ToolFault } from '@kadre/tools';
-import { isRemote } from './decide.ts';
+import { compileRule, ToolError, type Toolbox } from '@kadre/tools';
+import { dueAt, isRemote, type Look, type ToolSnapshot } from './snapshot.ts';
 import type { Clock } from '../kube/index.ts';
-
-/** What came of asking a server, or of reading a document. */
-export interface Look {
-  at: number;
-  uid: string;
-  generation: number;
-  /** How many looks in a row have failed, this one included. */
-  failures: number;
-  /** Of this look, or of an earlier one at the same spec. */
-  described?: Described;
-  error?: { fault: ToolFault; message: string; retry: boolean };
-}
-
-/** All that a decision about a Tool rests on. */
-export interface ToolSnapshot {
-  tool: Tool;
-  /** `unused`: the Tool names no Secret. Of the Secret itself nothing is kept. */
-  secret: 'unused' | 'present' | 'absent' | 'keyAbsent';
-  ruleProblems: { index: number; message: string }[];
-  /** Undefined: the Tool must be mended before it makes sense to look. */
-  look?: Look;
-}
 
 /** Reads a Secret; undefined if there is none. */
 type ReadSecret = (namespace: string, name: string) => Promise<Record<string, string> | undefined>;
@@ -38,12 +16,6 @@ export interface Observer {
 
 /** However long calls may take: who is asked what it can do should know. */
 const LOOK_MS = 15_000;
-const SOON_MS = 15_000;
-const LATER_MS = 300_000;
-
-/** When to look again: soon after something failed, ever later when it goes on failing, now and then when all is well. */
-export const dueAt = ({ at, failures }: Look): number =>
-  at + (failures === 0 ? LATER_MS : Math.min(SOON_MS * 2 ** (failures - 1), LATER_MS));
 
 /** `before`: the last look at a Tool of this name, if there was one. */
 export async function observeTool(
