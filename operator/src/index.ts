@@ -1,5 +1,11 @@
 export { createOperator, type Operator, type OperatorOptions } from './operator.ts';
-export { createKubeSources, type KubeSources, type KubeSourcesOptions, type TokenIdentity } from './sources.ts';
+export {
+  createEngineSources,
+  createGatewaySources,
+  type GatewaySources,
+  type KubeSourcesOptions,
+  type TokenIdentity,
+} from './sources.ts';
 export { createTriggerSources, type TriggerSources } from './trigger/source.ts';
 export { connect, type Connection } from './connect.ts';
 export { LeaderElector, type LeaderElectorOptions } from './kube/index.ts';

@@ -21,8 +21,6 @@ export interface KubeSourcesOptions {
   clusterDomain?: string;
   /** Those that Kadre is confined to. Absent: all. */
   namespaces?: string[];
-  /** The ConfigMap with the list of prices, for the gateway. Absent: it is not watched. */
-  prices?: { namespace: string; name: string };
   clock?: Clock;
   log?: Log;
   metrics?: KubeMetrics;
@@ -38,15 +36,20 @@ export interface TokenIdentity {
   uid: string;
 }
 
-export interface KubeSources {
+/** What engines ask. */
+export interface EngineSources {
   /** Resolves when the caches are full. */
   start(): Promise<void>;
   stop(): Promise<void>;
   ready(): boolean;
   agents: { resolve(namespace: string, name: string): { found: boolean; serving: boolean; url: string } };
-  models: { get(namespace: string, name: string): Model | undefined; list(namespace: string): Model[] };
   /** What limits model calls and Runs. */
   budgets: { list(namespace: string): Budget[]; ofAgent(namespace: string, agent: string): AgentSpec['limits'] };
+}
+
+/** What gateways ask. */
+export interface GatewaySources extends EngineSources {
+  models: { get(namespace: string, name: string): Model | undefined; list(namespace: string): Model[] };
   /** What agents may use. */
   tools: {
     grants(namespace: string, agent: string): readonly ToolGrant[];
@@ -59,16 +62,43 @@ export interface KubeSources {
   authenticate(token: string): Promise<TokenIdentity | undefined>;
 }
 
-export function createKubeSources(options: KubeSourcesOptions): KubeSources {
-  const { client, namespaces, clusterDomain } = options;
-  const manager = new Manager(options);
-  const cache = cachesOf(manager, namespaces);
-  const agents = cache<Agent>({ apiVersion: API_VERSION, kind: 'Agent' });
+/** Watches no more than engines may see. */
+export const createEngineSources = (options: KubeSourcesOptions): EngineSources => watch(options).sources;
+
+export function createGatewaySources(
+  options: KubeSourcesOptions & {
+    /** The ConfigMap with the list of prices. Absent: it is not watched. */
+    prices?: { namespace: string; name: string };
+  },
+): GatewaySources {
+  const { client } = options;
+  const { manager, cache, agents, sources } = watch(options);
   const models = cache<Model>({ apiVersion: API_VERSION, kind: 'Model' });
-  const budgets = cache<Budget>({ apiVersion: API_VERSION, kind: 'Budget' });
   const tools = cache<Tool>({ apiVersion: API_VERSION, kind: 'Tool' });
   const prices = options.prices && watchPrices(manager, options.prices);
   return {
+    ...sources,
+    models: {
+      get: (namespace, name) => models.get(namespace, name),
+      list: (namespace) => models.list(namespace),
+    },
+    tools: {
+      grants: (namespace, agent) => agents.get(namespace, agent)?.spec.tools ?? [],
+      get: (namespace, name) => tools.get(namespace, name),
+    },
+    prices: { current: () => prices?.() },
+    secrets: { read: (namespace, name) => readSecret(client, namespace, name) },
+    authenticate: (token) => reviewToken(client, token),
+  };
+}
+
+function watch(options: KubeSourcesOptions) {
+  const { namespaces, clusterDomain } = options;
+  const manager = new Manager(options);
+  const cache = cachesOf(manager, namespaces);
+  const agents = cache<Agent>({ apiVersion: API_VERSION, kind: 'Agent' });
+  const budgets = cache<Budget>({ apiVersion: API_VERSION, kind: 'Budget' });
+  const sources: EngineSources = {
     start: () => manager.start(),
     stop: () => manager.stop(),
     ready: () => manager.hasSynced,
@@ -79,22 +109,12 @@ export function createKubeSources(options: KubeSourcesOptions): KubeSources {
         return { found: agent !== undefined, serving, url: agentUrl(namespace, name, clusterDomain) };
       },
     },
-    models: {
-      get: (namespace, name) => models.get(namespace, name),
-      list: (namespace) => models.list(namespace),
-    },
     budgets: {
       list: (namespace) => budgets.list(namespace),
       ofAgent: (namespace, agent) => agents.get(namespace, agent)?.spec.limits,
     },
-    tools: {
-      grants: (namespace, agent) => agents.get(namespace, agent)?.spec.tools ?? [],
-      get: (namespace, name) => tools.get(namespace, name),
-    },
-    prices: { current: () => prices?.() },
-    secrets: { read: (namespace, name) => readSecret(client, namespace, name) },
-    authenticate: (token) => reviewToken(client, token),
   };
+  return { manager, cache, agents, sources };
 }
 
 function watchPrices(manager: Manager, { namespace, name }: { namespace: string; name: string }) {

@@ -143,6 +143,18 @@ describe('with no more than its rights, the control plane', () => {
     );
   });
 
+  test('asks Tools, reads their Secrets, and writes what it found', async () => {
+    const secretRef = { name: 'shop', key: 'api-key' };
+    const spec = {
+      description: 'Looks up an order.',
+      http: { url: 'https://shop.example.com/{id}', auth: { secretRef }, input: { schema: {} } },
+    };
+    const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'shop' }, stringData: { 'api-key': 'x' } };
+    await kubectl(['create', '-f', '-'], secret);
+    await kubectl(['create', '-f', '-'], { ...pool, kind: 'Tool', metadata: { name: 'order' }, spec });
+    await kubectl(['wait', '--for=condition=Ready', 'tool/order', '--timeout=60s']);
+  });
+
   test('keeps a GpuPool that is in use', async () => {
     await eventually('the finalizer of the pool', async () =>
       (await kubectl(['get', 'gpupool', 'a100', '-o', 'jsonpath={.metadata.finalizers}'])).includes('kadre.dev/in-use'),

@@ -1,10 +1,11 @@
 import { startEngine as start } from '@kadre/engine';
+import { createEngineSources } from '@kadre/operator';
 import type { StartRole } from '../role-thread.ts';
 import { openSurroundings } from './surroundings.ts';
 import { openTracing } from './tracing.ts';
 
 export const startEngine: StartRole = async (context) => {
-  const { store, sources, close } = await openSurroundings(context);
+  const { store, sources, close } = await openSurroundings(context, createEngineSources);
   // Before the agents are known, each of them would seem not to be there.
   await sources.start();
   const tracing = await openTracing(context);

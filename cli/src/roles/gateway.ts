@@ -1,4 +1,5 @@
 import { createGateway } from '@kadre/gateway';
+import { createGatewaySources } from '@kadre/operator';
 import { listenEverywhere } from './listen.ts';
 import type { StartRole } from '../role-thread.ts';
 import { openSurroundings } from './surroundings.ts';
@@ -7,7 +8,9 @@ import { openTracing } from './tracing.ts';
 export const startGateway: StartRole = async (context) => {
   const { config, logger, registry } = context;
   const prices = { namespace: config.systemNamespace, name: 'kadre-prices' };
-  const { store, sources, close } = await openSurroundings(context, { prices });
+  const { store, sources, close } = await openSurroundings(context, (options) =>
+    createGatewaySources({ ...options, prices }),
+  );
   const tracing = await openTracing(context);
   const gateway = createGateway({
     ...sources,

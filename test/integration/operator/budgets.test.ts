@@ -1,21 +1,21 @@
 // What people see of Budgets, on a real API server and with a real ledger.
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { budgetAccount, periodAt } from '@kadre/crds';
-import { createKubeSources, type KubeSources } from '@kadre/operator';
+import { createGatewaySources, type GatewaySources } from '@kadre/operator';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { conditionOf, eventually, field, KADRE, startBed, startMs, type Bed, type Ref, type Seen } from './bed.ts';
 
 let bed: Bed;
-let sources: KubeSources;
+let sources: GatewaySources;
 let namespace: string;
 let calls = 0;
 
 beforeAll(async () => {
   bed = await startBed();
   await bed.startOperator();
-  sources = createKubeSources({ client: bed.client, instance: 'test' });
+  sources = createGatewaySources({ client: bed.client, instance: 'test' });
   await sources.start();
   namespace = await bed.namespace('budgets');
 }, startMs);

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { GATEWAY_AUDIENCE } from '@kadre/crds';
-import { createKubeSources, type KubeSources } from '@kadre/operator';
+import { createGatewaySources, type GatewaySources } from '@kadre/operator';
 import { eventually, field, KADRE, startBed, startMs, type Bed, type Seen } from './bed.ts';
 
 let bed: Bed;
-let sources: KubeSources;
+let sources: GatewaySources;
 beforeAll(async () => {
   bed = await startBed();
-  sources = createKubeSources({
+  sources = createGatewaySources({
     client: bed.client,
     instance: 'test',
     prices: { namespace: 'default', name: 'kadre-prices' },
