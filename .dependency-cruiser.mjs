@@ -75,8 +75,8 @@ export default {
       name: 'kinds-apart',
       comment: 'kind folders never import each other',
       severity: 'error',
-      from: { path: '^operator/src/(agent|run|workflow|model|gpu-pool|trigger)/' },
-      to: { path: '^operator/src/(agent|run|workflow|model|gpu-pool|trigger)/', pathNot: '^operator/src/$1/' },
+      from: { path: '^operator/src/(agent|run|workflow|model|tool|gpu-pool|trigger)/' },
+      to: { path: '^operator/src/(agent|run|workflow|model|tool|gpu-pool|trigger)/', pathNot: '^operator/src/$1/' },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     {
@@ -92,7 +92,8 @@ export default {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '(^|/)(dist|\\.cache|\\.cluster)/' },
+    // Of the project alone: packages live in folders of such names, and rules are about packages, too.
+    exclude: { path: '^(?!node_modules/).*(dist|\\.cache|\\.cluster)/' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default'] },

@@ -91,7 +91,7 @@ function decode({ headers, body }: OutletAnswer): string {
 }
 
 /** Seconds, or a date; a day at most. */
-export function retryAfter({ headers }: OutletAnswer, clock: Clock): number | undefined {
+function retryAfter({ headers }: OutletAnswer, clock: Clock): number | undefined {
   const value = headers['retry-after'];
   if (value === undefined || value.length > 40) return undefined;
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - clock.now();
