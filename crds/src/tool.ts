@@ -90,7 +90,11 @@ const openapi = z
   .object({
     url: address.optional().describe('Where the document (OpenAPI 3, JSON or YAML) is.'),
     document: z.string().max(262144).optional().describe('The document itself.'),
-    baseUrl: address.optional().describe('Where the API answers. Absent: the first server of the document.'),
+    baseUrl: address
+      .optional()
+      .describe(
+        'Where the API answers. Absent: the first server of the document, which must be where the document came from.',
+      ),
     headers: headers.optional().describe('Sent with every request.'),
     auth: auth.optional(),
   })
@@ -119,7 +123,9 @@ const builtin = z
     calculator: z.object({}).optional().describe('Computes an expression exactly.'),
     http: z
       .object({
-        hosts: hosts.describe('Where requests may go: host, host:port or *.domain. Redirects are held to it as well.'),
+        hosts: hosts.describe(
+          'Where requests may go: host, host:port or *.domain. Redirects are held to it as well. A host under its full name may lie in a private network, what *.domain lets in may not.',
+        ),
         methods: z
           .array(z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']).describe('One of them.'))
           .min(1)
