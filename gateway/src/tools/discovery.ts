@@ -12,6 +12,8 @@ const FRESH_MS = 300_000;
 /** A server that could not be asked, or had nothing new, is left alone for so long. */
 const REST_MS = 5_000;
 const DESCRIBE_MS = 10_000;
+/** For so long after a failure nobody who asks for many waits for the next try. */
+const FAILED_MS = 60_000;
 const CAPACITY = 2_000;
 const MOST_OPERATIONS = 1_000;
 
@@ -24,6 +26,8 @@ export interface Offered extends Operation {
 export interface Discovery {
   /** Throws a ToolError if it was never seen and cannot be asked now; the reason of the signal if that aborts. */
   offered(tool: Tool, signal: AbortSignal): Promise<readonly Offered[]>;
+  /** The same for a list of many Tools: one that could not be asked lately holds up nobody while it is asked again. */
+  offeredSoon(tool: Tool, signal: AbortSignal): Promise<readonly Offered[]>;
   /** The same, and asks again first unless that was done just now. */
   offeredNow(tool: Tool, signal: AbortSignal): Promise<readonly Offered[]>;
   close(): void;
@@ -33,6 +37,7 @@ interface Seen {
   generation: number;
   offered?: readonly Offered[];
   error?: unknown;
+  failedAt: number;
   askedAt: number;
   /** When it went well. */
   seenAt: number;
@@ -64,6 +69,7 @@ export function createDiscovery({ toolbox, secretsOf, clock, logger }: Discovery
       delete seen.error;
     } catch (error) {
       seen.error = error;
+      seen.failedAt = clock.now();
       const message = error instanceof ToolError ? error.message : 'see the cause';
       const cause = error instanceof ToolError ? {} : { err: error };
       logger.warn({ namespace, tool: name, error: message, ...cause }, 'A Tool could not be asked what it offers.');
@@ -77,25 +83,31 @@ export function createDiscovery({ toolbox, secretsOf, clock, logger }: Discovery
     const { uid, generation } = tool.metadata;
     const seen = known.get(uid);
     if (seen && seen.generation >= generation) return seen;
-    const fresh: Seen = { generation, askedAt: -Infinity, seenAt: -Infinity };
+    const fresh: Seen = { generation, failedAt: -Infinity, askedAt: -Infinity, seenAt: -Infinity };
     known.set(uid, fresh);
     return fresh;
   };
 
-  const answered = async (tool: Tool, signal: AbortSignal, wanted: boolean): Promise<readonly Offered[]> => {
+  const answered = async (
+    tool: Tool,
+    signal: AbortSignal,
+    { again = false, hurried = false } = {},
+  ): Promise<readonly Offered[]> => {
     const seen = seenOf(tool);
     const now = clock.now();
-    const due = wanted || now - seen.seenAt >= FRESH_MS;
+    const due = again || now - seen.seenAt >= FRESH_MS;
     if (due && now - seen.askedAt >= REST_MS) seen.asking ??= ask(tool, seen);
     // What is known is good enough while somebody looks whether it still holds.
-    if (seen.asking && (wanted || !seen.offered)) await orAborted(seen.asking, signal);
+    const good = seen.offered ? !again : hurried && now - seen.failedAt < FAILED_MS;
+    if (seen.asking && !good) await orAborted(seen.asking, signal);
     if (seen.offered) return seen.offered;
     throw seen.error;
   };
 
   return {
-    offered: (tool, signal) => answered(tool, signal, false),
-    offeredNow: (tool, signal) => answered(tool, signal, true),
+    offered: (tool, signal) => answered(tool, signal),
+    offeredSoon: (tool, signal) => answered(tool, signal, { hurried: true }),
+    offeredNow: (tool, signal) => answered(tool, signal, { again: true }),
     close: () => closing.abort(new ToolError('unreachable', 'The gateway is shutting down.')),
   };
 }

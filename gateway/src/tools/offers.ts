@@ -27,7 +27,7 @@ export function createOffers(source: ToolSource, discovery: Discovery): Offers {
     const offer = async (grant: ToolGrant): Promise<Offered[]> => {
       const tool = source.get(caller.namespace, grant.name);
       try {
-        if (tool) return granted(grant, tool, await discovery.offered(tool, signal));
+        if (tool) return granted(grant, tool, await discovery.offeredSoon(tool, signal));
       } catch (error) {
         if (signal.aborted) throw error;
       }
