@@ -180,6 +180,7 @@ describe('the chart', () => {
       'gpupools.kadre.dev',
       'models.kadre.dev',
       'runs.kadre.dev',
+      'tools.kadre.dev',
       'triggers.kadre.dev',
       'workflows.kadre.dev',
     ]);
