@@ -84,6 +84,14 @@ test('a Tool that keeps failing is left alone for a while, then tried', async ()
   expect(await bed.call()).toMatchObject(passed);
 });
 
+test('a server that asks to slow down is passed on to the model, with when to come again', async () => {
+  bed.tool('search');
+  bed.server.answer = (response) => response.writeHead(429, { 'retry-after': '7' }).end();
+  const reply = await bed.call();
+  expect(reply.result).toMatchObject({ isError: true, reason: 'RateLimited' });
+  expect(reply.text).toContain('Try again in 7 s.');
+});
+
 test('what is wrong with a call does not count against the Tool', async () => {
   bed.tool('search');
   bed.server.answer = (response) => json(response, 'there is no such thing', 404);

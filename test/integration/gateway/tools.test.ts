@@ -64,6 +64,15 @@ describe('what is listed', () => {
     expect(bed.server.asked).toEqual([]);
   });
 
+  test('is that of the step for an account that its Agent shares with others', async () => {
+    bed.tool('search');
+    bed.tokens.set('token-c', { namespace: NAMESPACE, serviceAccount: 'shared', uid: 'sa-3' });
+    expect(await bed.call({ token: 'token-c' })).toMatchObject({ result: { reason: 'ToolRefused' } });
+    expect(await bed.call({ token: 'token-c', call: 1 })).toMatchObject({ result: { isError: false } });
+    const another = await bed.call({ token: 'token-c', call: 1, claims: { agent: 'writer', attempt: 2 } });
+    expect(another.result.reason).toBe('ToolRefused');
+  });
+
   test('leaves out what is away, and what is not there, and says so', async () => {
     bed.tool('search');
     bed.tool('away', { mcp: { url: 'http://127.0.0.1:9/mcp' } });
