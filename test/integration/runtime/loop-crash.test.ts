@@ -73,7 +73,7 @@ afterEach(async () => {
 });
 
 const say = (count: number, response: ServerResponse): void =>
-  void response.writeHead(200, { 'content-type': 'text/plain' }).end(`counted ${count}.`);
+  void response.writeHead(200, { 'content-type': 'text/plain' }).end(`counted ${count}. ${'x'.repeat(1500)}`);
 
 let lives = 0;
 function countTool(port: number): Tool {
@@ -135,8 +135,10 @@ async function ask(at: RuntimeProcess): Promise<string | undefined> {
   }
 }
 
+/** So narrow that results are left out of the conversation on the way. */
+const limits = { turns: 16, durationMs: 600_000, contextCharacters: 8192 };
 const start = async (): Promise<RuntimeProcess> => {
-  agent = await startRuntime(main, wire.url, { model: 'smart', tools: true });
+  agent = await startRuntime(main, wire.url, { model: 'smart', tools: true, limits });
   return agent;
 };
 /** One agent after the other, until one has an answer. */
@@ -180,6 +182,7 @@ test('killed before each of its answers reaches it, and before some requests lea
   // Two calls of one answer may die together.
   expect(deaths).toBeGreaterThanOrEqual(TURNS + CALLS);
   expect(reached.size).toBe(5);
+  expect(agent?.log()).toContain('left results of tools out');
   // What was answered before comes from the journal.
   expect(replays.length).toBeGreaterThan(TURNS * CALLS);
   expect(replays).not.toContain(false);

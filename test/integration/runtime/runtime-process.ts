@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 
 const MAIN = join(import.meta.dirname, '..', '..', '..', 'agent-runtime', 'src', 'main.ts');
@@ -31,6 +32,8 @@ export async function bundleRuntime(folder: string): Promise<string> {
 
 export interface RuntimeProcess {
   url: string;
+  /** What it has logged. */
+  log(): string;
   kill(): Promise<void>;
 }
 
@@ -54,12 +57,16 @@ export async function startRuntime(
     child.kill('SIGKILL');
     await ended;
   };
-  if (!child.stdout) throw new Error('the agent has no output');
-  for await (const line of createInterface({ input: child.stdout })) {
-    const [, port] = /"url":"http:\/\/[^"]*:(\d+)"/.exec(line) ?? [];
-    if (port !== undefined) return { url: `http://127.0.0.1:${port}`, kill };
-  }
-  throw new Error('the agent did not start');
+  let log = '';
+  const port = await new Promise<string>((resolve, reject) => {
+    createInterface({ input: child.stdout as Readable }).on('line', (line) => {
+      log += `${line}\n`;
+      const [, found] = /"url":"http:\/\/[^"]*:(\d+)"/.exec(line) ?? [];
+      if (found !== undefined) resolve(found);
+    });
+    void ended.then(() => reject(new Error(`the agent did not start: ${log}`)));
+  });
+  return { url: `http://127.0.0.1:${port}`, log: () => log, kill };
 }
 
 export interface Wire {
