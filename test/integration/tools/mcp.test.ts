@@ -192,6 +192,10 @@ describe('a server of 2026', () => {
   });
 });
 
+async function untilAsync(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setImmediate(resolve));
+}
+
 /** Without a fixed time: looks again whenever the event loop comes round. */
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve));
@@ -361,6 +365,32 @@ describe('a server that', () => {
     // It is not held against the server for ever.
     lie(result({ content: [{ type: 'text', text: 'back' }], tools: [] }));
     expect(textOf(await bed.call(toolAt(`${server.url}/mcp`, small), {}, { operation: 'x' }))).toBe('back');
+  });
+
+  test('has a session is told when it is not needed any more', async () => {
+    lie(result({ content: [{ type: 'text', text: 'done' }] }));
+    const answer = server.answer;
+    server.answer = (response, request) => answer(response.setHeader('mcp-session-id', 's-1'), request);
+    const tool = (name: string) => makeTool({ mcp: { url: `${server.url}/mcp` } }, name);
+    const ended = () =>
+      server.received.filter(({ method }) => method === 'DELETE').map(({ headers }) => headers['mcp-session-id']);
+    await bed.call(tool('one'), {}, { operation: 'x' });
+    bed.clock.at += 300_000;
+    await bed.call(tool('two'), {}, { operation: 'x' });
+    await until(() => ended().length > 0);
+    expect(ended()).toEqual(['s-1']);
+  });
+
+  test('hangs from the beginning is left, and asked anew once it is well', async () => {
+    server.answer = () => undefined;
+    await expect(bed.call(toolAt(`${server.url}/mcp`, small), {}, { operation: 'x' })).rejects.toMatchObject({
+      fault: 'timeout',
+    });
+    lie(result({ content: [{ type: 'text', text: 'well' }] }));
+    await untilAsync(async () => {
+      const answer = await bed.call(toolAt(`${server.url}/mcp`, small), {}, { operation: 'x' }).catch(() => undefined);
+      return answer !== undefined && textOf(answer) === 'well';
+    });
   });
 
   test('is no server of the protocol at all is told from one that is', async () => {

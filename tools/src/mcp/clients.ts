@@ -58,6 +58,7 @@ export function createMcpClients(
   };
   const sweeper = setInterval(sweep, Math.min(idleMs, 60_000)).unref();
 
+  /** With one user more, so that nobody ends it before it is used. */
   const acquire = async ({ tool, secret }: Errand): Promise<[string, Connection]> => {
     const spec = specOf(tool.spec);
     const id = `${tool.metadata.namespace ?? ''}/${tool.metadata.name}`;
@@ -66,23 +67,21 @@ export function createMcpClients(
       .update(JSON.stringify([tool.metadata.uid, spec.url, headers]))
       .digest('hex');
     const found = connections.get(id);
-    if (found?.fingerprint === fingerprint) {
-      // The least recently used ones come first.
-      connections.delete(id);
-      connections.set(id, found);
-      return [id, found];
-    }
-    if (found) discard(id, found);
-    const made = connect(spec.url, headers, fingerprint, fetch, exchanges, tool);
-    connections.set(id, made);
-    return [id, made];
+    const isSame = found?.fingerprint === fingerprint;
+    const connection = isSame ? found : connect(spec.url, headers, fingerprint, fetch, exchanges, tool);
+    connection.users++;
+    connection.lastUsed = clock.now();
+    if (found && !isSame) discard(id, found);
+    // The least recently used ones come first.
+    connections.delete(id);
+    connections.set(id, connection);
+    if (!isSame) connection.connected.catch(() => discard(id, connection));
+    return [id, connection];
   };
 
   /** A server that has forgotten the session has done nothing: it is asked once more, with a new one. */
   const use = async <T>(errand: Errand, work: Work<T>, signal: AbortSignal, second = false): Promise<T> => {
     const [id, connection] = await acquire(errand);
-    connection.users++;
-    connection.lastUsed = clock.now();
     let error: unknown;
     try {
       await connection.connected;
@@ -175,9 +174,7 @@ function connect(
   const late = AbortSignal.timeout(Math.min(timeoutOf(tool), CONNECT_MS));
   const bounds = { maxBytes: CONNECT_BYTES, signal: AbortSignal.any([stop.signal, late]) };
   const connected = exchanges.run(bounds, (signal) => client.connect(transport, { signal, timeout: CONNECT_MS }));
-  // Whoever waits for it hears of it.
-  connected.catch(() => undefined);
-  return { fingerprint, client, transport, connected, stop, users: 0, lastUsed: Number.POSITIVE_INFINITY };
+  return { fingerprint, client, transport, connected, stop, users: 0, lastUsed: 0 };
 }
 
 async function end({ client, transport, connected, stop }: Connection, exchanges: Exchanges): Promise<void> {
