@@ -6,7 +6,8 @@ import { createHash } from 'node:crypto';
 import type { Caller } from '../access/caller.ts';
 import { GatewayError, unavailable } from '../errors.ts';
 import type { Entry } from '../journal/entries.ts';
-import { toolKey, type KeptResult, type ToolJournal } from '../journal/tool-journal.ts';
+import type { KeptResult } from '../journal/taint.ts';
+import { toolKey, type ToolJournal } from '../journal/tool-journal.ts';
 import { checked, readArguments } from './arguments.ts';
 import type { Offered } from './discovery.ts';
 import type { Gates, Lease } from './gates.ts';
@@ -128,7 +129,7 @@ async function execute(
 /** Once words of strangers may have been read, nothing is done that has consequences. */
 async function mustBeClean(journal: ToolJournal, { metadata, spec }: Tool, { key, asked }: ToolRequest): Promise<void> {
   if (!spec.consequential) return;
-  const tainted = asked.tainted === true || (key !== undefined && (await journal.tainted(key)));
+  const tainted = asked.tainted === true || (key !== undefined && (await journal.tainted(key, asked)));
   if (!tainted) return;
   const message = `Tool ${metadata.name} has consequences, and this task has read what strangers may have written: it is not called any more in this task.`;
   throw new Refusal({ reason: 'ToolRefused', rule: 'taint', message });

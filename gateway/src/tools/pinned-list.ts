@@ -4,7 +4,7 @@ import type { ToolList } from '@kadre/crds';
 import type { StepClaims } from '@kadre/store';
 import { GatewayError, unavailable } from '../errors.ts';
 import { createEntries, type JournalStore } from '../journal/entries.ts';
-import { LIST_CALL } from '../journal/tool-journal.ts';
+import { LIST_CALL } from '../journal/taint.ts';
 import type { Clock } from '../options.ts';
 
 /** Asks for the list once in each attempt. Throws a GatewayError. */

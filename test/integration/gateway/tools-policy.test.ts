@@ -209,14 +209,24 @@ describe('once an agent has read what strangers wrote', () => {
     bed.tool('browse', { trust: 'untrusted' });
     bed.tool('pay', { consequential: true });
   });
-  const model = (call: number): Promise<boolean> =>
-    bed.store.recordJournal({ ...step, call, hash: 'h', kind: 'model', answer: {}, at: 1 });
+  /** The model answers, and asks for these. */
+  const model = (call: number, ...names: string[]): Promise<boolean> => {
+    const parts = names.map((name) => ({ type: 'toolCall', id: `${call}`, name, arguments: '{}' }));
+    return bed.store.recordJournal({
+      ...step,
+      call,
+      hash: 'h',
+      kind: 'model',
+      answer: { chat: { parts } },
+      at: Date.now(),
+    });
+  };
 
   test('it may do nothing that has consequences any more, in this attempt', async () => {
-    await model(1);
+    await model(1, 'pay', 'browse');
     expect(await bed.call({ name: 'pay', call: 2 })).toMatchObject(passed);
     expect((await bed.call({ name: 'browse', call: 3 })).result.trust).toBe('untrusted');
-    await model(4);
+    await model(4, 'pay');
     const reply = await bed.call({ name: 'pay', call: 5 });
     expect(reply).toMatchObject(refused);
     expect(reply.text).toContain('strangers');
@@ -227,14 +237,29 @@ describe('once an agent has read what strangers wrote', () => {
   });
 
   test('calls of one answer of the model do not taint each other, whichever is first', async () => {
-    await model(1);
+    await model(1, 'browse', 'pay', 'pay');
     await bed.call({ name: 'browse', call: 2 });
     expect(await bed.call({ name: 'pay', call: 3 })).toMatchObject(passed);
     expect(await bed.call({ name: 'pay', call: 4 })).toMatchObject(passed);
   });
 
+  test('what the answer does not ask for is no part of it', async () => {
+    await model(1, 'browse', 'pay');
+    await bed.call({ name: 'browse', call: 2 });
+    expect(await bed.call({ name: 'pay', call: 3, args: { to: 'a stranger' } })).toMatchObject(refused);
+    expect(await bed.call({ name: 'pay', call: 4 })).toMatchObject(passed);
+  });
+
+  test('numbers out of order do not hide what was read before', async () => {
+    await bed.call({ name: 'browse', call: 2 });
+    await until(() => Date.now() > Number(bed.lines().at(-1)?.['time'] ?? Infinity) + 1);
+    await model(1, 'browse', 'pay');
+    expect(await bed.call({ name: 'pay', call: 3 })).toMatchObject(refused);
+  });
+
   test('an agent that does not number the calls of its model is tainted by whatever it read', async () => {
     await bed.call({ name: 'browse', call: 2 });
+    expect(await bed.call({ name: 'pay', call: 3 })).toMatchObject(refused);
     expect(await bed.call({ name: 'pay', call: 1 })).toMatchObject(refused);
   });
 
@@ -245,9 +270,9 @@ describe('once an agent has read what strangers wrote', () => {
 
   test('a refusal does not taint: those are our own words', async () => {
     bed.tool('browse', { trust: 'untrusted', ...ruled('false') });
-    await model(1);
+    await model(1, 'browse');
     await bed.call({ name: 'browse', call: 2 });
-    await model(3);
+    await model(3, 'pay');
     expect(await bed.call({ name: 'pay', call: 4 })).toMatchObject(passed);
   });
 });
