@@ -1,7 +1,7 @@
 // How tools are reached, whatever they are. Decides nothing: whoever calls has judged the call already.
 import { milliseconds, type Tool, type ToolSpec } from '@kadre/crds';
 import { builtinExecutor } from './builtin/builtin.ts';
-import type { ReadSecret, Toolbox, ToolAnswer } from './contract.ts';
+import type { Content, ReadSecret, Toolbox, ToolAnswer } from './contract.ts';
 import type { Errand, Executor } from './executor.ts';
 import { httpExecutor } from './http/endpoint.ts';
 import { mcpExecutor } from './mcp/executor.ts';
@@ -52,7 +52,7 @@ async function bounded<T>(
   const redactor = createRedactor();
   const errand: Errand = {
     tool,
-    secret: async (name, key) => redactor.remember(await secret(name, key)),
+    secret: async (name, key) => redactor.remember(await readSecret(secret, name, key)),
     signal: AbortSignal.any([signal, deadline]),
     maxBytes: tool.spec.maxResultBytes ?? MAX_RESULT_BYTES,
   };
@@ -68,6 +68,15 @@ async function bounded<T>(
 
 const late = (timeout: string): ToolError =>
   new ToolError('timeout', `There was no answer within ${timeout}.`, { retry: true, sent: true });
+
+async function readSecret(secret: ReadSecret, name: string, key: string): Promise<string> {
+  try {
+    return await secret(name, key);
+  } catch (error) {
+    if (error instanceof ToolError) throw error;
+    throw new ToolError('misconfigured', `The Secret ${name} cannot be read now.`, { retry: true, cause: error });
+  }
+}
 
 /** Whatever work overlooks the signal, nobody waits for it. */
 function ended(signal: AbortSignal): Promise<never> {
@@ -98,10 +107,10 @@ function redactAnswer(answer: ToolAnswer, redact: Redactor): ToolAnswer {
 }
 
 function sized(answer: ToolAnswer, maxBytes: number): ToolAnswer {
-  const bytes = answer.content.reduce(
-    (sum, part) => sum + (part.type === 'text' ? Buffer.byteLength(part.text) : part.data.length),
-    0,
-  );
+  const bytes = answer.content.reduce((sum, part) => sum + bytesOf(part), 0);
   if (bytes > maxBytes) throw tooLarge(maxBytes);
   return answer;
 }
+
+const bytesOf = (part: Content): number =>
+  part.type === 'text' ? Buffer.byteLength(part.text) : Buffer.byteLength(part.data, 'base64');
