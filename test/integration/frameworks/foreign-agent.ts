@@ -24,14 +24,16 @@ export interface ForeignAgent {
   url: string;
   start(): Promise<void>;
   kill(): Promise<void>;
-  /** One step, as in a Job; resolves with the exit status. */
+  /** One step, as in a Job, whose token is `token-`, its name and `-job`; resolves with the exit status. */
   step(token: string): Promise<number | null>;
 }
 
 export interface ForeignAgentOptions {
   python: string;
-  /** Its folder among the examples, and its name. */
+  /** Its name. */
   framework: string;
+  /** The file to run. Absent: that of its folder among the examples. */
+  program?: string;
   gatewayUrl: string;
   model: string;
   namespace: string;
@@ -44,6 +46,7 @@ export interface ForeignAgentOptions {
 /** Its token is `token-` and its name. */
 export async function foreignAgent(options: ForeignAgentOptions): Promise<ForeignAgent> {
   const { python, framework, gatewayUrl, model, namespace, folder, proxy } = options;
+  const { program = join(EXAMPLES, framework, 'agent.py') } = options;
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const tokenFile = join(folder, `${framework}.token`);
@@ -67,7 +70,6 @@ export async function foreignAgent(options: ForeignAgentOptions): Promise<Foreig
     const output = openSync(log, 'a');
     try {
       const options = { cwd: folder, env: { ...env, ...more } };
-      const program = join(EXAMPLES, framework, 'agent.py');
       return spawn(python, [program, ...args], { ...options, stdio: ['ignore', output, output] });
     } finally {
       closeSync(output);
@@ -88,7 +90,10 @@ export async function foreignAgent(options: ForeignAgentOptions): Promise<Foreig
       await once(child, 'exit');
     },
     step: async (token) => {
-      const [status] = (await once(run(['step'], { KADRE_STEP_TOKEN: token }), 'exit')) as [number | null];
+      const job = `${tokenFile}.job`;
+      await writeFile(job, `token-${framework}-job\n`);
+      const child = run(['step'], { KADRE_STEP_TOKEN: token, KADRE_TOKEN_FILE: job });
+      const [status] = (await once(child, 'exit')) as [number | null];
       return status;
     },
   };

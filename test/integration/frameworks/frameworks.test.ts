@@ -4,7 +4,7 @@ import { budgetAccount, type Budget, type ModelSpec } from '@kadre/crds';
 import { startEngine } from '@kadre/engine';
 import type { RunProjection } from '@kadre/store';
 import { attemptSpanId, runTraceId, startTracing, type Tracing } from '@kadre/telemetry';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -14,12 +14,15 @@ import pino from 'pino';
 import { NAMESPACE, researcher, startBed, until, type Bed } from '../gateway/bed.ts';
 import { startWire, type Passage, type Wire } from '../runtime/runtime-process.ts';
 import { startCollector, type Collector } from '../telemetry/bed.ts';
-import { ensureFrameworks, foreignAgent, type ForeignAgent } from './foreign-agent.ts';
+import { ensureFrameworks, EXAMPLES, foreignAgent, type ForeignAgent } from './foreign-agent.ts';
 
 const frameworks = ['langgraph', 'crewai', 'agent-framework', 'llamaindex'];
 const BROKE = 'broke';
 
+const PAGE = join(import.meta.dirname, '..', '..', '..', 'docs', 'frameworks.md');
+
 let folder: string;
+let python: string;
 let collector: Collector;
 let tracing: Tracing;
 let bed: Bed;
@@ -34,7 +37,7 @@ const stop = new AbortController();
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'kadre-frameworks-'));
-  const python = await ensureFrameworks();
+  python = await ensureFrameworks();
   collector = await startCollector();
   const logger = pino({ level: 'silent' });
   const service = { service: 'kadre', version: '1', instance: '0' };
@@ -45,7 +48,7 @@ beforeAll(async () => {
   });
   wire = await startWire(bed.url, () => passage);
   await watchElsewhere();
-  agents = new Map(await Promise.all(frameworks.map(async (name) => [name, await start(name, python)] as const)));
+  agents = new Map(await Promise.all(frameworks.map(async (name) => [name, await start(name)] as const)));
   await startEngine({
     store: bed.store,
     agents: {
@@ -112,10 +115,10 @@ async function watchElsewhere(): Promise<void> {
   await once(elsewhere, 'listening');
 }
 
-async function start(framework: string, python: string): Promise<ForeignAgent> {
+async function start(framework: string, program?: string): Promise<ForeignAgent> {
   bed.tokens.set(`token-${framework}`, identityOf(framework));
   const proxy = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}`;
-  const place = { namespace: NAMESPACE, folder, proxy };
+  const place = { namespace: NAMESPACE, folder, proxy, ...(program !== undefined && { program }) };
   const agent = await foreignAgent({ python, framework, gatewayUrl: wire.url, model: 'smart', ...place });
   await agent.start();
   return agent;
@@ -153,6 +156,7 @@ const agentOf = (name: string): ForeignAgent => {
 interface Submission {
   subject?: string;
   isolation?: 'job';
+  prompt?: string;
 }
 
 async function submit(framework: string, { subject = 'counting', ...more }: Submission = {}): Promise<string> {
@@ -165,7 +169,7 @@ async function submit(framework: string, { subject = 'counting', ...more }: Subm
 async function over(uid: string): Promise<RunProjection> {
   for (;;) {
     const projection = await bed.store.projection(uid);
-    if (projection && ['Succeeded', 'Failed'].includes(projection.status.phase ?? '')) return projection;
+    if (projection && ['Succeeded', 'Failed', 'Cancelled'].includes(projection.status.phase ?? '')) return projection;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
@@ -191,8 +195,15 @@ describe.each(frameworks)('an agent made with %s', (framework) => {
   });
 
   test('is part of the trace of its run', async () => {
+    const passed: (string | undefined)[] = [];
+    passage = async ({ traceparent }, forward) => {
+      passed.push(traceparent);
+      await forward();
+    };
     const uid = await submit(framework);
     await over(uid);
+    const place = `00-${runTraceId(uid)}-${attemptSpanId(uid, 'ask', 1)}-01`;
+    expect(passed).toEqual([place, place]);
     const chat = await collector.span(({ traceId, name }) => traceId === runTraceId(uid) && name === 'chat smart');
     expect(chat).toMatchObject({
       parentSpanId: attemptSpanId(uid, 'ask', 1),
@@ -240,11 +251,57 @@ test('one that is asked to do a step in a Job does it, and ends', async () => {
   await until(async () => (await bed.store.openJobs()).length === 1);
   const [job] = await bed.store.openJobs();
   if (!job || !('agent' in job.work)) throw new Error('there is no Job of an agent');
-  bed.tokens.set('token-langgraph', { ...identityOf('langgraph'), pod: `${job.name}-x2x2x` });
+  bed.tokens.set('token-langgraph-job', { ...identityOf('langgraph'), pod: `${job.name}-x2x2x` });
   await bed.store.jobCreated(job.key, 'job-uid');
   expect(await agentOf('langgraph').step(job.work.agent.stepToken)).toBe(0);
   expect((await over(uid)).status.output).toBe('It has 3 words.');
   expect(await callsOf(uid)).toEqual([1, 2]);
+});
+
+test('one whose run is cancelled stops, and hangs up', async () => {
+  const { promise: hungUp, resolve } = Promise.withResolvers<boolean>();
+  let reached = false;
+  passage = async ({ gone }) => {
+    reached = true;
+    gone.addEventListener('abort', () => resolve(true), { once: true });
+    await hungUp;
+  };
+  const uid = await submit('langgraph');
+  await until(() => reached);
+  await bed.store.cancelRun(uid, 'not needed any more');
+  expect(await hungUp).toBe(true);
+  expect((await over(uid)).status.phase).toBe('Cancelled');
+});
+
+describe('the page', () => {
+  test('shows an agent of the examples', async () => {
+    const examples = await readFile(join(EXAMPLES, 'agents.yaml'), 'utf8');
+    for (const manifest of await blocks('yaml')) expect(examples).toContain(manifest);
+  });
+
+  test('shows a program that answers', async () => {
+    const [source = ''] = await blocks('python');
+    const program = join(folder, 'page.py');
+    await writeFile(program, source);
+    agents.set('page', await start('page', program));
+    const { status } = await over(await submit('page', { prompt: 'Hello' }));
+    expect(status.output).toBe('Hello');
+  });
+});
+
+async function blocks(language: string): Promise<string[]> {
+  const page = await readFile(PAGE, 'utf8');
+  return [...page.matchAll(new RegExp(`\n\`\`\`${language}\n(.*?)\`\`\``, 'gs'))].map(([, block = '']) => block);
+}
+
+test.each(frameworks)('what %s needs is pinned', async (framework) => {
+  const read = (file: string): Promise<string> => readFile(join(EXAMPLES, file), 'utf8');
+  const names = `${await read(`${framework}/requirements.txt`)}${await read('shared/requirements.txt')}`
+    .split('\n')
+    .filter((line) => /^\w/.test(line))
+    .map((line) => line.replace(/\[.*/, ''));
+  const pinned = await read('constraints.txt');
+  for (const name of names) expect(pinned).toMatch(new RegExp(`^${name}==`, 'm'));
 });
 
 test('none of them has asked anything of the world', () => {

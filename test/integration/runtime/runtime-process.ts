@@ -76,7 +76,12 @@ export interface Wire {
 
 /** What passes the wire: forwards the request and returns whether it came from the journal. */
 export type Passage = (
-  request: { call: string | undefined },
+  request: {
+    call: string | undefined;
+    traceparent: string | undefined;
+    /** Aborted when the agent hangs up. */
+    gone: AbortSignal;
+  },
   forward: () => Promise<{ replayed: boolean }>,
 ) => Promise<void>;
 
@@ -101,8 +106,8 @@ export async function startWire(target: string, passage: () => Passage): Promise
         give = () => void response.writeHead(reply.status, { 'content-type': type }).end(answer);
         return { replayed: reply.headers.get('kadre-replayed') === 'true' };
       };
-      const call = request.headers['kadre-call'];
-      await passage()({ call: call === undefined ? undefined : String(call) }, forward);
+      const { 'kadre-call': call, traceparent } = headersOf(request);
+      await passage()({ call, traceparent, gone: gone.signal }, forward);
       give();
     };
     pass().catch(() => response.destroy());
@@ -119,7 +124,7 @@ export async function startWire(target: string, passage: () => Passage): Promise
 }
 
 function headersOf({ headers }: IncomingMessage): Record<string, string> {
-  const passed = ['authorization', 'content-type', 'accept', 'kadre-step', 'kadre-call'];
+  const passed = ['authorization', 'content-type', 'accept', 'kadre-step', 'kadre-call', 'traceparent'];
   return Object.fromEntries(
     passed.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]])),
   );
