@@ -2,6 +2,7 @@
 // goes on beside the checks that need none of them.
 import { ensureBinaries } from '../../test/cluster/binaries.ts';
 import { ensureHelm } from '../../test/packaging/helm.ts';
+import { ensureOpa } from '../../test/support/opa.ts';
 
 export interface Builds {
   /** From now on the progress is shown. Resolves when all is built; rejects with what went wrong. */
@@ -13,7 +14,9 @@ export function startBuilds(): Builds {
   const report = (line: string) => {
     if (shown) console.log(line);
   };
-  const building = ensureBinaries(report).then(() => ensureHelm(report));
+  const building = ensureBinaries(report)
+    .then(() => ensureHelm(report))
+    .then(() => ensureOpa(report));
   // Told to whoever waits; until then it is not an error that nobody looks at.
   building.catch(() => undefined);
   return {

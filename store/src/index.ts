@@ -14,6 +14,7 @@ export { ObjectMissingError, type ObjectEntry, type ObjectStore } from './blobs/
 export { collectBlobs, withBlobs, type OffloadOptions } from './blobs/offload.ts';
 export { openS3 } from './blobs/s3.ts';
 export type { S3Credentials, S3Options } from './blobs/s3-client.ts';
+export { BoundedMap } from './bounded-map.ts';
 export type { Decision, DecisionFilter, Decisions } from './decisions.ts';
 export * from './errors.ts';
 export type { Journal, JournalEntry, JournalKey } from './journal.ts';

@@ -10,6 +10,12 @@ import { freePort } from './free-port.ts';
 const directory = path.join(import.meta.dirname, 'opa');
 const announcement = 'building Open Policy Agent from its Go module; the first time takes minutes';
 
+/** Returns the folder that holds the program `opa`. */
+export function ensureOpa(report: Report): Promise<string> {
+  const packages = ['github.com/open-policy-agent/opa'];
+  return ensureBuilt({ directory, packages, linkerFlags: ['-s', '-w'], announcement }, report);
+}
+
 export interface OpaServer {
   /** Such as http://127.0.0.1:8181 */
   url: string;
@@ -23,8 +29,7 @@ export interface OpaServer {
  * @param policy Rego
  */
 export async function startOpa(folder: string, policy: string, report: Report = () => undefined): Promise<OpaServer> {
-  const packages = ['github.com/open-policy-agent/opa'];
-  const built = await ensureBuilt({ directory, packages, linkerFlags: ['-s', '-w'], announcement }, report);
+  const built = await ensureOpa(report);
   const file = path.join(folder, 'policy.rego');
   await writeFile(file, policy);
   const url = `http://127.0.0.1:${await freePort()}`;

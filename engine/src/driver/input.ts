@@ -1,12 +1,12 @@
 // Whether the input of a run, or what somebody filled in, is what a JSON Schema asks for.
+import { BoundedMap } from '@kadre/store';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { RE2JS } from 're2js';
 import type { Problem } from '../core/plan.ts';
 
 /** Runs of the same workflow share the compiled schema; that costs milliseconds to make. */
-const compiled = new Map<string, ValidateFunction>();
-const MAX_COMPILED = 200;
+const compiled = new BoundedMap<string, ValidateFunction>(200);
 
 /** Steps of a compiled pattern: what one character of input may cost. */
 const MAX_PROGRAM = 2000;
@@ -67,7 +67,6 @@ function compile(schema: Record<string, unknown>): ValidateFunction {
   // A fresh instance each time: it would keep all schemas that it ever saw, and refuse a second one with the same $id.
   const draft7 = typeof schema.$schema === 'string' && schema.$schema.includes('draft-07');
   const validate = draft7 ? new Ajv(options).compile(schema) : new Ajv2020(options).compile(schema);
-  if (compiled.size >= MAX_COMPILED) compiled.delete(compiled.keys().next().value ?? '');
   compiled.set(key, validate);
   return validate;
 }

@@ -1,6 +1,6 @@
 // API keys, read from Secrets and kept for half a minute, so that a rotated key is followed without anybody's restart.
 import type { ProviderModel } from '@kadre/crds';
-import { BoundedMap } from '../bounded-map.ts';
+import { BoundedMap } from '@kadre/store';
 import { GatewayError, misconfigured } from '../errors.ts';
 import type { Clock, SecretSource } from '../options.ts';
 

@@ -1,7 +1,7 @@
 // Who calls, from a projected ServiceAccount token. Asking the API server about each call would cost a round trip and
 // make it a bottleneck, so answers are remembered: at most a minute, and never beyond the token's own end.
+import { BoundedMap } from '@kadre/store';
 import { createHash } from 'node:crypto';
-import { BoundedMap } from '../bounded-map.ts';
 import { GatewayError, unauthorized } from '../errors.ts';
 import type { Authenticator, Clock, Identity } from '../options.ts';
 

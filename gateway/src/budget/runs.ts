@@ -1,7 +1,6 @@
 // What a run may use: the tighter of its workflow's limits and its own. A submission never changes, so it is read once.
 import { nanoUsd, type RunLimits } from '@kadre/crds';
-import type { Amount, Store } from '@kadre/store';
-import { BoundedMap } from '../bounded-map.ts';
+import { BoundedMap, type Amount, type Store } from '@kadre/store';
 
 export interface KnownRun {
   /** Name of the Workflow, or of the Agent that is asked. */

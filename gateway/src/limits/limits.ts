@@ -1,6 +1,5 @@
 // What a Model's `limits` come to for this one of several gateways.
-import type { ModelSpec } from '@kadre/crds';
-import { milliseconds } from '../duration.ts';
+import { milliseconds, type ModelSpec } from '@kadre/crds';
 import { Bucket } from './bucket.ts';
 
 /** This gateway is number `rank`, from 0, of so many that are alive. */

@@ -1,8 +1,8 @@
 // Whether a value is what a caller's JSON Schema asks for. Schemas come from agents, so they must not hold up the
 // gateway: patterns run on re2js, which takes linear time, and the size is bounded.
+import { BoundedMap } from '@kadre/store';
 import type { ErrorObject, ValidateFunction } from 'ajv';
 import { RE2JS } from 're2js';
-import { BoundedMap } from '../bounded-map.ts';
 import { invalidRequest } from '../errors.ts';
 import type { JsonSchema } from '../conversation/request.ts';
 

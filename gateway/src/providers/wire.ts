@@ -1,6 +1,6 @@
 // JSON to a provider, and JSON or events back. The wire formats are the providers' contracts; their SDKs on top of them
 // cost more time than everything else that the gateway does with a call.
-import { BoundedMap } from '../bounded-map.ts';
+import { BoundedMap } from '@kadre/store';
 import { GatewayError, misconfigured } from '../errors.ts';
 import { EventStreamParser, type ServerSentEvent } from './event-stream.ts';
 import { fromAnswer, fromTransport } from './failures.ts';

@@ -1,6 +1,6 @@
 // How fast Models answered lately, as this gateway saw it.
 import type { ProviderModel } from '@kadre/crds';
-import { BoundedMap } from '../bounded-map.ts';
+import { BoundedMap } from '@kadre/store';
 import type { Clock } from '../options.ts';
 import { verdictOf } from '../limits/breaker.ts';
 import type { Attempt, Lease, Limiter, Outcome } from '../pipeline/hooks.ts';

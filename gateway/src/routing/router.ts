@@ -1,6 +1,12 @@
 // From the name that a caller gives to the Models that are asked, and in which way.
-import { isProviderModel, type ModelRoute, type ProviderModel, type RouteModel, type RoutePath } from '@kadre/crds';
-import { milliseconds } from '../duration.ts';
+import {
+  milliseconds,
+  isProviderModel,
+  type ModelRoute,
+  type ProviderModel,
+  type RouteModel,
+  type RoutePath,
+} from '@kadre/crds';
 import { GatewayError } from '../errors.ts';
 import type { ModelSource } from '../options.ts';
 import type { Call, ChatCall } from '../pipeline/call.ts';

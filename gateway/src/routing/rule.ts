@@ -2,7 +2,7 @@
 // share, so whatever could hold it up is refused: patterns are RE2's, lists are gone through once, texts are cut.
 import { Environment, type ASTNode } from '@marcbachmann/cel-js';
 import { routePaths, type RoutePath } from '@kadre/crds';
-import { BoundedMap } from '../bounded-map.ts';
+import { BoundedMap } from '@kadre/store';
 import type { ChatCall } from '../pipeline/call.ts';
 import { matchesScript } from '../providers/simulated/pattern.ts';
 import { factsOf } from './facts.ts';

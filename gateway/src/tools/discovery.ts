@@ -1,9 +1,9 @@
 // What each Tool offers, as it was last seen. Asking a server before each call would double the way to it, and a server that
 // is away for a moment must not take the tools of its agents along.
 import type { Tool } from '@kadre/crds';
+import { BoundedMap } from '@kadre/store';
 import { ToolError, type Operation, type ReadSecret, type Toolbox } from '@kadre/tools';
 import type { Logger } from 'pino';
-import { BoundedMap } from '../bounded-map.ts';
 import type { Clock } from '../options.ts';
 import { orAborted } from '../or-aborted.ts';
 import { functionNames } from './function-names.ts';

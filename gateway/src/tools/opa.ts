@@ -1,8 +1,7 @@
 // What an Open Policy Agent says about a call. Whatever is not a clear yes is a no.
-import type { Tool, ToolSpec } from '@kadre/crds';
+import { milliseconds, type Tool, type ToolSpec } from '@kadre/crds';
 import { closedTo, guardedConnector } from '@kadre/tools';
 import { Agent } from 'undici';
-import { milliseconds } from '../duration.ts';
 import type { Clock } from '../options.ts';
 import { Refusal } from './refusal.ts';
 

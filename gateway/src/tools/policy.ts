@@ -1,9 +1,8 @@
 // Whether the policy of a Tool lets a call pass: all its rules must be true, and its Open Policy Agent must agree.
 import type { Tool } from '@kadre/crds';
 import { compileRule, type CallFacts, type Rule } from '@kadre/tools';
-import type { StepClaims, Store } from '@kadre/store';
+import { BoundedMap, type StepClaims, type Store } from '@kadre/store';
 import type { Caller } from '../access/caller.ts';
-import { BoundedMap } from '../bounded-map.ts';
 import { createRuns } from '../budget/runs.ts';
 import { unavailable } from '../errors.ts';
 import type { Clock, Limits } from '../options.ts';

@@ -1,5 +1,5 @@
 // How often something may happen, for each key apart: a bucket that fills evenly, and is full at first.
-import { BoundedMap } from '../bounded-map.ts';
+import { BoundedMap } from '@kadre/store';
 import type { Clock } from '../options.ts';
 
 const CAPACITY = 10_000;

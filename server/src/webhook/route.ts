@@ -4,9 +4,9 @@
 // each name. So it holds across restarts and for as many replicas as there are.
 import { createHash } from 'node:crypto';
 import type { Trigger, WebhookTrigger } from '@kadre/crds';
+import { BoundedMap } from '@kadre/store';
 import { deliveryKey, passes, planTrigger, startOf, TriggerError, type Start, type TriggerPlan } from '@kadre/engine';
 import type { FastifyRequest } from 'fastify';
-import { BoundedMap } from '../bounded-map.ts';
 import type { Clock, Limits, ServerOptions } from '../options.ts';
 import { Refusal, unauthorized, unavailable } from '../refusal.ts';
 import { headersFor, parseBody, queryOf } from './body.ts';

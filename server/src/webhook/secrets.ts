@@ -1,7 +1,7 @@
 // Values of Secrets, kept for half a minute, so that a flood of requests is none on the API server, and a new value is
 // followed without anybody's restart.
 import type { SecretKeyRef } from '@kadre/crds';
-import { BoundedMap } from '../bounded-map.ts';
+import { BoundedMap } from '@kadre/store';
 import { unavailable } from '../refusal.ts';
 import type { Clock, SecretSource } from '../options.ts';
 

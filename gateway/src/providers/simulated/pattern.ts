@@ -1,7 +1,7 @@
 // Patterns in scripts come from users and must never hang the gateway. re2js matches in time linear in the input; the
 // bounds here keep the factor small as well.
+import { BoundedMap } from '@kadre/store';
 import { RE2JS } from 're2js';
-import { BoundedMap } from '../../bounded-map.ts';
 
 /** Only the beginning of a prompt is searched, in UTF-16 code units. */
 const MAX_INPUT = 32_768;

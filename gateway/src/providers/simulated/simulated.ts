@@ -1,12 +1,11 @@
 // A model that is part of the product: it answers from a script, so that a Workflow can be tried and tested without a
 // key and without a bill.
-import type { ProviderModel } from '@kadre/crds';
-import { BoundedMap } from '../../bounded-map.ts';
+import { milliseconds, type ProviderModel } from '@kadre/crds';
+import { BoundedMap } from '@kadre/store';
 import { AnswerBuilder, noUsage, type FinishReason, type ModelEvent, type Usage } from '../../conversation/answer.ts';
 import type { ModelRequest } from '../../conversation/request.ts';
 import { textOf } from '../../conversation/text.ts';
 import { estimateTokens } from '../../conversation/tokens.ts';
-import { milliseconds } from '../../duration.ts';
 import { misconfigured } from '../../errors.ts';
 import type { Clock, Limits } from '../../options.ts';
 import { pause } from '../../pause.ts';
