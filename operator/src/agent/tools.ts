@@ -5,6 +5,8 @@ import type { Tool, ToolGrant } from '@kadre/crds';
 import type { AgentSnapshot } from './observe.ts';
 import type { Health } from '../kube/conditions.ts';
 
+const MOST_OPERATIONS = 256;
+
 type Shortcoming = Pick<Fact, 'status' | 'reason' | 'message'>;
 
 /** Undefined for an agent without tools. */
@@ -42,7 +44,8 @@ function shortcoming({ name, allow }: ToolGrant, tool: Tool | undefined): Shortc
 
 function idleGrant(name: string, allow: string[], { status }: Tool): Shortcoming | undefined {
   const names = status?.operations?.map((operation) => operation.name) ?? [];
-  if (names.some((operation) => isAllowed(allow, operation))) return undefined;
+  // A status holds so many, and what the agent means may be among the others.
+  if (names.length >= MOST_OPERATIONS || names.some((operation) => isAllowed(allow, operation))) return undefined;
   const there = names.length > 0 ? `There are: ${names.slice(0, 10).join(', ')}.` : 'It has but one: remove allow.';
   return {
     status: 'False',

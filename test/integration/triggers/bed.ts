@@ -53,6 +53,7 @@ export async function startTriggerBed() {
 
   const startOperator = async (wrap: (client: Client) => Client = (client) => client) => {
     const connection = connect({ kubeconfig });
+    const toolbox = createToolbox();
     const operator: Operator = createOperator({
       client: wrap(connection.client),
       metrics: connection.metrics,
@@ -65,13 +66,14 @@ export async function startTriggerBed() {
       },
       validateWorkflow,
       ruleProblem: (rule) => Promise.resolve(ruleProblem(rule)),
-      toolbox: createToolbox(),
+      toolbox,
       instance: 'test',
       clock,
     });
     await operator.start();
     return onStop(async () => {
       await operator.stop(5000);
+      await toolbox.close();
       await connection.close();
     });
   };
