@@ -246,6 +246,25 @@ describe.each(frameworks)('an agent made with %s', (framework) => {
   });
 });
 
+test.each(['langgraph', 'crewai', 'agent-framework'])(
+  'what %s asks again because the answer was lost keeps its number, and is not paid again',
+  async (framework) => {
+    const calls: [string | undefined, boolean][] = [];
+    passage = async ({ call }, forward) => {
+      calls.push([call, (await forward()).replayed]);
+      if (calls.length === 1) throw new Error('the connection breaks');
+    };
+    const uid = await submit(framework);
+    expect((await over(uid)).status.output).toBe('It has 3 words.');
+    expect(calls).toEqual([
+      ['1', false],
+      ['1', true],
+      ['2', false],
+    ]);
+    expect(await bed.store.usage(uid, 'ask', 1)).toEqual(PAID);
+  },
+);
+
 test('one that is asked to do a step in a Job does it, and ends', async () => {
   const uid = await submit('langgraph', { isolation: 'job' });
   await until(async () => (await bed.store.openJobs()).length === 1);
