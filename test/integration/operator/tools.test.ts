@@ -103,6 +103,31 @@ describe('a Tool', () => {
     expect(conditionOf(object, 'Ready')?.message).toMatch(message);
   });
 
+  test('whose status is written is not asked again for that, though each write is a change', async () => {
+    let asked = 0;
+    const document = JSON.stringify({
+      openapi: '3.1.0',
+      info: { title: 'Orders', version: '1' },
+      servers: [{ url: 'https://orders.example.com' }],
+      paths: { '/orders': { get: { operationId: 'listOrders', responses: {} } } },
+    });
+    const counting = await listening(
+      createServer((_request, response) => {
+        asked += 1;
+        response.setHeader('content-type', 'application/json').end(document);
+      }),
+    );
+    await tool('counted', { openapi: { url: urlOf(counting), baseUrl: 'https://orders.example.com' } });
+    await bed.condition(ref('Tool', 'counted'), 'Ready', 'True');
+    const first = asked;
+    // Whatever had been put off by the write would have come before these.
+    await tool('after', { builtin: { calculator: {} } });
+    await bed.condition(ref('Tool', 'after'), 'Ready', 'True');
+    expect([first, asked]).toEqual([1, 1]);
+    counting.closeAllConnections();
+    counting.close();
+  });
+
   test('that hangs keeps no other waiting', async () => {
     await Promise.all(
       Array.from({ length: 12 }, (_, index) => tool(`silent-${index}`, { mcp: { url: urlOf(silent) } })),
