@@ -23,7 +23,10 @@ let python: string;
 let server: S3Server;
 let folder: string;
 beforeAll(async () => {
-  [python, server] = await Promise.all([ensurePython(['duckdb==2.0.0', 'pandas==3.1.1', 'pyarrow==26.0.1']), startS3Server()]);
+  [python, server] = await Promise.all([
+    ensurePython(['duckdb==2.0.0', 'pandas==3.1.1', 'pyarrow==26.0.1']),
+    startS3Server(),
+  ]);
   folder = await mkdtemp(path.join(tmpdir(), 'kadre-archive-'));
   await archiveInto(await openFolder(path.join(folder, 'archive')));
   await archiveInto(openS3({ ...server.options, prefix: 'archive' }));
