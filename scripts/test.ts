@@ -48,7 +48,7 @@ async function main(): Promise<void> {
   const needsGo = layers.includes('integration') || layers.includes('e2e');
   const builds = needsGo ? await startBuilds() : undefined;
   const results: { check: Check; counts: Counts }[] = [];
-  for (const check of checks(ROOT, interrupted.signal, async () => builds?.wait())) {
+  for (const check of checks(ROOT, interrupted.signal, async () => builds?.wait(), layers)) {
     if (!layers.includes(check.layer)) continue;
     if (interrupted.signal.aborted) results.push({ check, counts: FAILED });
     else results.push({ check, counts: await perform(check) });
