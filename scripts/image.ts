@@ -14,6 +14,7 @@ import { fingerprint } from './image/fingerprint.ts';
 import { writeArchive, type ImageConfig } from './image/oci.ts';
 import { nodeBase, type NodeBase } from './image/node-layer.ts';
 import { packLayer } from './image/layer.ts';
+import { NODE_ENV, NODE_FLAGS } from './image/node-settings.ts';
 
 const IMAGES = join(ROOT, '.cache', 'images');
 const INDEX = join(IMAGES, 'index.json');
@@ -119,23 +120,22 @@ async function buildImage(program: Program, node: NodeBase, work: string): Promi
   // A layer of its own: what V8 writes is not the same twice, and the program's layer shall be.
   const compiled = join(work, `${program}-compiled`);
   await mkdir(join(compiled, 'app'), { recursive: true });
-  await rename(await compileCache(node.binary, join(tree, 'app')), join(compiled, CACHE_FOLDER));
+  await rename(await compileCache(node.binary, NODE_FLAGS[program], join(tree, 'app')), join(compiled, CACHE_FOLDER));
   const cache = await packLayer(compiled, join(work, `${program}-compiled.tar.gz`));
 
-  const config = imageConfig(repositories[program], version);
+  const config = imageConfig(program, version);
   const built = await writeArchive(join(ROOT, archive), ref, [node.layer, app, cache], config);
   return { program, ref, archive, ...built };
 }
 
-function imageConfig(title: string, version: string): ImageConfig {
+function imageConfig(program: Program, version: string): ImageConfig {
   return {
     User: '65532:65532',
     WorkingDir: '/app',
-    Entrypoint: ['/usr/bin/node', '/app/main.js'],
-    // glibc would keep a heap of its own for each thread.
-    Env: ['PATH=/usr/bin', 'NODE_ENV=production', 'MALLOC_ARENA_MAX=2', ...CACHE_ENV],
+    Entrypoint: ['/usr/bin/node', ...NODE_FLAGS[program], '/app/main.js'],
+    Env: ['PATH=/usr/bin', ...Object.entries(NODE_ENV).map((pair) => pair.join('=')), ...CACHE_ENV],
     Labels: {
-      'org.opencontainers.image.title': title,
+      'org.opencontainers.image.title': repositories[program],
       'org.opencontainers.image.version': version,
       'org.opencontainers.image.description': 'Kadre, a Kubernetes operator for AI agents',
       'org.opencontainers.image.licenses': 'Apache-2.0',

@@ -18,17 +18,13 @@ export interface RoleHandle {
 }
 
 const METRICS_TIMEOUT_MS = 1000;
-/**
- * Megabytes for young objects in roles that are not in the way of every step and every call: V8 would take up to 48 for
- * each thread, and never give them back.
- */
-const YOUNG_MB: Partial<Record<RoleName, number>> = { operator: 6, server: 6, janitor: 6 };
+/** Megabytes for young objects: V8 would take up to 48 for each thread, and seldom give them back. */
+const YOUNG_MB: Record<RoleName, number> = { engine: 12, gateway: 12, operator: 6, server: 3, janitor: 3 };
 
 /** @param onExit is called once if the thread ends without having been asked to */
 export function startRoleThread(entry: URL, data: RoleData, onExit: (why: string) => void): RoleHandle {
   const { role: name } = data;
-  const young = YOUNG_MB[name];
-  const resourceLimits = young === undefined ? {} : { maxYoungGenerationSizeMb: young };
+  const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MB[name] };
   const worker = new Worker(entry, { workerData: data, name, resourceLimits });
   const answers = new Map<number, (metrics: MetricObject[]) => void>();
   let ready = false;

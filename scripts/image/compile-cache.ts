@@ -1,5 +1,5 @@
 // The program as V8 compiled it, so that a pod does not compile it again: that is a fifth of the agent-runtime's start. Node
-// takes it only with the very version, processor features and source that it was made with, and else does without.
+// takes it only with the very version, flags, processor features and source that it was made with, and else does without.
 import { execFile } from 'node:child_process';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -21,10 +21,11 @@ for (const file of readdirSync('.')) if (file.endsWith('.js') && file !== 'main.
 
 /**
  * @param node the binary that the image has
+ * @param flags with which the image starts it
  * @param app the bundled program
  * @returns the folder that holds it, inside `app`
  */
-export async function compileCache(node: string, app: string): Promise<string> {
+export async function compileCache(node: string, flags: readonly string[], app: string): Promise<string> {
   const folder = join(app, '.compile-cache');
   await mkdir(folder, { recursive: true });
   const options = {
@@ -32,9 +33,9 @@ export async function compileCache(node: string, app: string): Promise<string> {
     timeout: 60_000,
     env: { NODE_ENV: 'production', NODE_COMPILE_CACHE: folder, NODE_COMPILE_CACHE_PORTABLE: '1' },
   };
-  await run(node, ['--input-type=module', '--eval', IMPORT_ALL], options);
+  await run(node, [...flags, '--input-type=module', '--eval', IMPORT_ALL], options);
   // What it prints and how it ends is its own affair; the cache is written either way.
-  await run(node, ['main.js', '--help'], options).catch(() => undefined);
+  await run(node, [...flags, 'main.js', '--help'], options).catch(() => undefined);
   if ((await readdir(folder)).length === 0) throw new Error(`Node compiled nothing of ${app}.`);
   return folder;
 }

@@ -4,6 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ChildProcess } from 'node:child_process';
 import { bundle } from '../../../scripts/bundle.ts';
+import { NODE_ENV, NODE_FLAGS } from '../../../scripts/image/node-settings.ts';
 import { freePort } from '../../support/free-port.ts';
 import {
   benchCache,
@@ -49,11 +50,10 @@ export async function startAll(upstream: string): Promise<{ present: Contender[]
 async function kadre(name: string, program: string, upstream: string, limits: string): Promise<Contender> {
   const data = join(folder, `data ${limits}`);
   await mkdir(data);
-  // As in the image.
-  const env = { MALLOC_ARENA_MAX: '2', BENCH_UPSTREAM: upstream, BENCH_LIMITS: limits, BENCH_DATA: data };
+  const env = { ...NODE_ENV, BENCH_UPSTREAM: upstream, BENCH_LIMITS: limits, BENCH_DATA: data };
   const child = start({
     command: process.execPath,
-    args: [join(program, 'main.js')],
+    args: [...NODE_FLAGS.kadre, join(program, 'main.js')],
     env,
     place: 'gateway',
     log: openSync(join(data, 'log'), 'w'),
