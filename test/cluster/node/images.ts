@@ -11,7 +11,13 @@ const ctr = async (settings: NodeSettings, ...args: readonly string[]): Promise<
 
 /** Imports an archive, in Docker's or in the OCI format, into the node. Returns what containerd says about it. */
 export async function importImage(settings: NodeSettings, archive: string): Promise<string> {
-  return await ctr(settings, 'import', archive);
+  try {
+    return await ctr(settings, 'import', archive);
+  } catch (error) {
+    // containerd cleans up beside it, and may take away a layer of the image before that this one builds upon.
+    if (!String(error).includes('parent snapshot')) throw error;
+    return await ctr(settings, 'import', archive);
+  }
 }
 
 /** Makes the image that holds each pod's namespaces, unless the node has it. */
