@@ -27,6 +27,23 @@ export interface ToolCallRequest {
   signal: AbortSignal;
   /** Sent along where the tool is reached over HTTP, such as traceparent. */
   headers: Readonly<Record<string, string>>;
+  /** Who asks. Absent where nobody but a test does. */
+  caller?: ToolCaller;
+}
+
+/** On whose behalf a tool is called. */
+export interface ToolCaller {
+  namespace: string;
+  agent: string;
+  /** Absent outside of runs. */
+  step?: {
+    /** UID of the Run. */
+    run: string;
+    step: string;
+    attempt: number;
+    /** Its number among the calls of the attempt. */
+    call: number;
+  };
 }
 
 export type Content = { type: 'text'; text: string } | { type: 'image'; data: string; mediaType: string };

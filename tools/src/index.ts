@@ -1,4 +1,14 @@
-export type { Content, Described, Operation, ReadSecret, Toolbox, ToolAnswer, ToolCallRequest } from './contract.ts';
+export type {
+  Content,
+  Described,
+  Operation,
+  ReadSecret,
+  Toolbox,
+  ToolAnswer,
+  ToolCaller,
+  ToolCallRequest,
+} from './contract.ts';
+export { failure, textAnswer, type Errand, type Executor } from './executor.ts';
 export { ToolError, type ToolErrorOptions, type ToolFault } from './tool-error.ts';
 export { isAllowed } from './policy/allow.ts';
 export { compileRule, type CallFacts, type Rule, type RuleVerdict } from './policy/rules.ts';

@@ -1,9 +1,11 @@
-import type { Clock } from './executor.ts';
+import type { Clock, Executor } from './executor.ts';
 
 export interface ToolboxOptions {
   /** On a laptop, tools may be served on the same machine. */
   allowLoopback?: boolean;
   clock?: Clock;
+  /** What the control plane carries out itself, each under the name of its kind. Whoever opens the toolbox brings it along. */
+  home?: Partial<Record<HomeKind, Executor>>;
   mcp?: {
     /** Connections that are kept. 64 if absent. */
     maxClients?: number;
@@ -11,3 +13,6 @@ export interface ToolboxOptions {
     idleMs?: number;
   };
 }
+
+/** Kinds of Tools that need more than a way out: the store, or other parts of the control plane. */
+export type HomeKind = never;

@@ -14,18 +14,25 @@ import type { ToolboxOptions } from './toolbox-options.ts';
 const TIMEOUT_MS = 30_000;
 const MAX_RESULT_BYTES = 1024 * 1024;
 
-export function createToolbox({ allowLoopback = false, clock = Date, mcp = {} }: ToolboxOptions = {}): Toolbox {
+export function createToolbox({
+  allowLoopback = false,
+  clock = Date,
+  mcp = {},
+  home = {},
+}: ToolboxOptions = {}): Toolbox {
   const outlet = createOutlet({ allowLoopback });
-  const executors: Record<'http' | 'openapi' | 'builtin' | 'mcp', Executor> = {
+  const executors: Partial<Record<keyof ToolSpec, Executor>> = {
+    ...home,
     http: httpExecutor(outlet, clock),
     openapi: openapiExecutor(outlet, clock),
     builtin: builtinExecutor(outlet, clock, allowLoopback),
     mcp: mcpExecutor(outlet, clock, mcp),
   };
   const executorOf = ({ spec }: Tool): Executor => {
-    const kind = (Object.keys(executors) as (keyof typeof executors & keyof ToolSpec)[]).find((one) => spec[one]);
-    if (kind === undefined) throw new ToolError('misconfigured', 'The Tool is of a kind that is not known here.');
-    return executors[kind];
+    const kind = (Object.keys(executors) as (keyof ToolSpec)[]).find((one) => spec[one]);
+    const executor = kind && executors[kind];
+    if (!executor) throw new ToolError('misconfigured', 'The Tool is of a kind that is not known here.');
+    return executor;
   };
   return {
     describe: (tool, secret, signal) => bounded(tool, secret, signal, (errand) => executorOf(tool).describe(errand)),

@@ -1,7 +1,14 @@
 // One call of a tool, from the journal through grant, taint, schema, policy and limits to the tool and back. What the model
 // should know of is a result; what ends its loop, or is to be asked again, is thrown.
 import type { Tool, ToolResult } from '@kadre/crds';
-import { ToolError, type ReadSecret, type Toolbox, type ToolAnswer, type ToolCallRequest } from '@kadre/tools';
+import {
+  ToolError,
+  type ReadSecret,
+  type Toolbox,
+  type ToolAnswer,
+  type ToolCaller,
+  type ToolCallRequest,
+} from '@kadre/tools';
 import { createHash } from 'node:crypto';
 import type { Caller } from '../access/caller.ts';
 import { GatewayError, unavailable } from '../errors.ts';
@@ -89,6 +96,7 @@ async function attempt(
       idempotencyKey: idempotencyKey(request),
       signal,
       headers,
+      caller: toolCaller(request),
     };
     return await execute(services, offered, sent, lease, (reason) =>
       decide(request, offered, { allowed: false, rule: 'address', reason }),
@@ -147,6 +155,12 @@ const allowedBy = (rules: readonly string[], { agent }: Caller): Verdict => ({
   allowed: true,
   rule: rules.join(', '),
   reason: rules.length > 1 ? `granted to Agent ${agent}, and its policy agrees` : `granted to Agent ${agent}`,
+});
+
+const toolCaller = ({ caller: { namespace, agent }, key }: ToolRequest): ToolCaller => ({
+  namespace,
+  agent,
+  ...(key && { step: key }),
 });
 
 /** The same when a step makes the call again, whoever answers it. */
