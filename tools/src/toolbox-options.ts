@@ -1,11 +1,19 @@
+import type { ToolSpec } from '@kadre/crds';
+import type { BuiltinSpec } from './builtin/builtin-spec.ts';
 import type { Clock, Executor } from './executor.ts';
+
+/** For Tools that need more than a way out: the store, or other parts of the control plane. */
+export interface HomeExecutors {
+  kinds?: Partial<Record<keyof ToolSpec, Executor>>;
+  builtins?: Partial<Record<keyof BuiltinSpec, Executor>>;
+}
 
 export interface ToolboxOptions {
   /** On a laptop, tools may be served on the same machine. */
   allowLoopback?: boolean;
   clock?: Clock;
   /** What the control plane carries out itself, each under the name of its kind. Whoever opens the toolbox brings it along. */
-  home?: Partial<Record<HomeKind, Executor>>;
+  home?: HomeExecutors;
   mcp?: {
     /** Connections that are kept. 64 if absent. */
     maxClients?: number;
@@ -13,6 +21,3 @@ export interface ToolboxOptions {
     idleMs?: number;
   };
 }
-
-/** Kinds of Tools that need more than a way out: the store, or other parts of the control plane. */
-export type HomeKind = never;

@@ -22,10 +22,10 @@ export function createToolbox({
 }: ToolboxOptions = {}): Toolbox {
   const outlet = createOutlet({ allowLoopback });
   const executors: Partial<Record<keyof ToolSpec, Executor>> = {
-    ...home,
+    ...home.kinds,
     http: httpExecutor(outlet, clock),
     openapi: openapiExecutor(outlet, clock),
-    builtin: builtinExecutor(outlet, clock, allowLoopback),
+    builtin: builtinExecutor({ outlet, clock, allowLoopback, home: home.builtins ?? {} }),
     mcp: mcpExecutor(outlet, clock, mcp),
   };
   const executorOf = ({ spec }: Tool): Executor => {

@@ -10,8 +10,17 @@ import { httpFetcher } from './fetch.ts';
 import { slackExecutor } from './slack.ts';
 import { webhookExecutor } from './webhook.ts';
 
-export function builtinExecutor(outlet: Outlet, clock: Clock, allowLoopback: boolean): Executor {
-  const executors: Record<keyof BuiltinSpec, Executor> = {
+interface BuiltinOptions {
+  outlet: Outlet;
+  clock: Clock;
+  allowLoopback: boolean;
+  /** What the control plane carries out itself. */
+  home: Partial<Record<keyof BuiltinSpec, Executor>>;
+}
+
+export function builtinExecutor({ outlet, clock, allowLoopback, home }: BuiltinOptions): Executor {
+  const executors: Partial<Record<keyof BuiltinSpec, Executor>> = {
+    ...home,
     calculator,
     http: httpFetcher(outlet, clock),
     slack: slackExecutor(outlet, clock),
@@ -20,8 +29,9 @@ export function builtinExecutor(outlet: Outlet, clock: Clock, allowLoopback: boo
   };
   const executorOf = ({ builtin }: ToolSpec): Executor => {
     const kind = (Object.keys(executors) as (keyof BuiltinSpec)[]).find((one) => builtin?.[one]);
-    if (kind === undefined) throw new ToolError('misconfigured', 'The Tool is of a kind that is not known here.');
-    return executors[kind];
+    const executor = kind && executors[kind];
+    if (!executor) throw new ToolError('misconfigured', 'The Tool is of a kind that is not known here.');
+    return executor;
   };
   return {
     describe: (errand) => executorOf(errand.tool.spec).describe(errand),
