@@ -1,4 +1,4 @@
-// Imports run one way: crds <- store <- engine, gateway; telemetry <- engine, gateway; crds <- tools <- gateway;
+// Imports run one way: crds <- store <- engine, gateway; telemetry <- engine, gateway; crds <- tools, sandbox <- gateway;
 // engine <- server; crds <- agent-runtime; all of these <- operator <- cli.
 const part = (name) => `^${name}/`;
 const only = (name, allowed, comment) => ({
@@ -7,7 +7,7 @@ const only = (name, allowed, comment) => ({
   severity: 'error',
   from: { path: part(name) },
   to: {
-    path: '^(crds|store|telemetry|tools|engine|gateway|server|agent-runtime|operator|cli|test|scripts)/',
+    path: '^(crds|store|telemetry|tools|sandbox|engine|gateway|server|agent-runtime|operator|cli|test|scripts)/',
     pathNot: `^(${[name, ...allowed].join('|')})/`,
   },
 });
@@ -21,13 +21,18 @@ export default {
     only('telemetry', [], 'telemetry knows ids and spans, and nothing of what they are about'),
     only('tools', ['crds'], 'tools reach out, and decide nothing'),
     only('engine', ['crds', 'store', 'telemetry'], 'engine reaches the world through the store'),
-    only('gateway', ['crds', 'store', 'telemetry', 'tools'], 'gateway must scale without the engine'),
+    only('sandbox', ['crds'], 'sandbox runs code, and knows nothing of who asks or why'),
+    only('gateway', ['crds', 'store', 'telemetry', 'tools', 'sandbox'], 'gateway must scale without the engine'),
     only('server', ['crds', 'store', 'engine'], 'server must scale without the operator'),
     only('agent-runtime', ['crds'], 'an agent pod carries no control-plane code'),
-    only('operator', ['crds', 'store', 'engine', 'tools'], 'operator feeds runs to the engine through the store'),
+    only(
+      'operator',
+      ['crds', 'store', 'engine', 'tools', 'sandbox'],
+      'operator feeds runs to the engine through the store',
+    ),
     only(
       'cli',
-      ['crds', 'store', 'telemetry', 'tools', 'engine', 'gateway', 'server', 'agent-runtime', 'operator'],
+      ['crds', 'store', 'telemetry', 'tools', 'sandbox', 'engine', 'gateway', 'server', 'agent-runtime', 'operator'],
       'cli wires the roles',
     ),
     {
@@ -85,7 +90,7 @@ export default {
       severity: 'error',
       from: { path: '^([^/]+)/src/' },
       to: {
-        path: '^(crds|store|telemetry|tools|engine|gateway|server|agent-runtime|operator|cli)/src/',
+        path: '^(crds|store|telemetry|tools|sandbox|engine|gateway|server|agent-runtime|operator|cli)/src/',
         pathNot: ['^$1/src/', '/src/(index|main)\\.ts$'],
       },
     },

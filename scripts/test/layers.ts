@@ -21,6 +21,7 @@ const PARTS = [
   'store',
   'telemetry',
   'tools',
+  'sandbox',
   'engine',
   'gateway',
   'server',

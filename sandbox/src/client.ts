@@ -1,0 +1,78 @@
+// Gives a job to a runner that listens on a port, and follows it to its end.
+import { Client, errors } from 'undici';
+import { readEvents } from './events.ts';
+import { SandboxFailure } from './failure.ts';
+import type { SandboxEnd, SandboxJob, SandboxOutput } from './protocol.ts';
+
+export interface SandboxPlace {
+  /** Such as http://10.0.0.7:8080. */
+  url: string;
+  key: string;
+}
+
+export interface RunOptions {
+  /** Its end is the end of the program. */
+  signal: AbortSignal;
+  onOutput?: (piece: SandboxOutput) => void;
+  /** How long beyond its own limits a sandbox may take before it counts as dead. Default 15 s. */
+  graceMs?: number;
+}
+
+const GRACE_MS = 15_000;
+const CONNECT_MS = 2_000;
+
+/**
+ * @returns how the program ended, also if it was stopped at a limit
+ * @throws SandboxFailure if the sandbox was not there, would not, or died; the signal's reason if that ended it
+ */
+export async function runInSandbox(place: SandboxPlace, job: SandboxJob, options: RunOptions): Promise<SandboxEnd> {
+  options.signal.throwIfAborted();
+  const deadline = AbortSignal.timeout(job.limits.timeoutMs + (options.graceMs ?? GRACE_MS));
+  const signal = AbortSignal.any([options.signal, deadline]);
+  const client = new Client(place.url, { connectTimeout: CONNECT_MS, headersTimeout: 0, bodyTimeout: 0 });
+  try {
+    const body = await give(client, place, job, signal);
+    return await readEvents(body, job.limits, options.onOutput);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    throw asFailure(error, deadline.aborted);
+  } finally {
+    // The runner takes a broken connection for the end of its job.
+    client.destroy().catch(() => undefined);
+  }
+}
+
+async function give(client: Client, { key }: SandboxPlace, job: SandboxJob, signal: AbortSignal) {
+  const { statusCode, body } = await client.request({
+    method: 'POST',
+    path: '/job',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify(job),
+    signal,
+  });
+  if (statusCode === 200) return body;
+  // Awaited nowhere else: whoever reads no body must not be left with its error.
+  body.on('error', () => undefined).destroy();
+  if (statusCode === 409) throw new SandboxFailure('Taken', 'The sandbox has had its one job already.');
+  throw new SandboxFailure('Refused', `The sandbox refused the job with status ${statusCode}.`);
+}
+
+const BEFORE_CONNECTED = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EHOSTDOWN',
+  'ENOTFOUND',
+  'ETIMEDOUT',
+]);
+
+function asFailure(error: unknown, late: boolean): SandboxFailure {
+  if (error instanceof SandboxFailure) return error;
+  const options = { cause: error };
+  if (late) return new SandboxFailure('Died', 'The sandbox did not answer in its time.', options);
+  const { code } = error as NodeJS.ErrnoException;
+  if (error instanceof errors.ConnectTimeoutError || BEFORE_CONNECTED.has(code ?? '')) {
+    return new SandboxFailure('Unreachable', 'The sandbox cannot be reached.', options);
+  }
+  return new SandboxFailure('Died', 'The sandbox went away before its program had ended.', options);
+}
