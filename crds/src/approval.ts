@@ -15,6 +15,12 @@ const asked = {
   run: dnsLabel.describe('The Run that asks.'),
   step: z.string().min(1).max(512).describe('The step that asks.'),
   attempt: z.int().min(1).describe('The number of the attempt at the step, from 1.'),
+  call: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('If a call of a Tool is to be approved: its number among the calls of the attempt.'),
+  question: z.int().min(1).optional().describe('If the agent itself asks: the number of its question in the attempt.'),
   message: z.string().max(32_768).describe('What is to be decided.'),
   requestedBy: userName.optional().describe('The user who asked for the run.'),
   expiresAt: z.string().max(64).optional().describe('Until when people can decide, RFC 3339.'),

@@ -4,6 +4,8 @@ export * from './sandbox.ts';
 export * from './model-route.ts';
 export * from './model.ts';
 export * from './duration.ts';
+export * from './tool-server.ts';
+export * from './tool-approval.ts';
 export * from './tool.ts';
 export * from './agent.ts';
 export * from './approval-policy.ts';

@@ -8,7 +8,7 @@ import { modelSpec, modelStatus } from './model.ts';
 import { runSpec, runStatus } from './run.ts';
 import type { ValidationRule } from './structural.ts';
 import { triggerSpec, triggerStatus } from './trigger.ts';
-import { toolSpec, toolStatus } from './tool.ts';
+import { toolRules, toolSpec, toolStatus } from './tool.ts';
 import { openWorkflowSpec, workflowStatus } from './workflow.ts';
 
 /** A column of `kubectl get`. */
@@ -127,7 +127,7 @@ export const kinds = {
     description: 'Tool is something that agents may do: an MCP server, an HTTP API, or what Kadre brings along.',
     spec: toolSpec,
     status: toolStatus,
-    rules: [usableName],
+    rules: [usableName, ...toolRules],
     columns: [
       ready,
       reason,

@@ -2,6 +2,8 @@
 export const labels = {
   /** Which Agent an object belongs to. */
   agent: 'kadre.dev/agent',
+  /** Whose server a pod is: the name of a Tool. */
+  tool: 'kadre.dev/tool',
   /** Which Run, by UID. */
   run: 'kadre.dev/run',
   /** Which Run, by name. */

@@ -54,6 +54,8 @@ export const a2aMetadata = {
   tool: 'kadre.dev/tool',
   /** On a status update: the conversation grew too long for the model; a {@link compaction}. */
   compaction: 'kadre.dev/compaction',
+  /** On the status message of a task that waits for people's consent to a call: the name of the Approval. */
+  approval: 'kadre.dev/approval',
   /** On a failed task's status message: a {@link FailureReason}. */
   reason: 'kadre.dev/reason',
 } as const;
@@ -100,7 +102,10 @@ export const STEP_RESULT_PATH = '/v1/step/result';
  * was given first, so that a step that is begun anew offers its model the same.
  */
 export const TOOLS_PATH = '/v1/tools';
-/** Gateway route: one {@link toolCall}, answered with a {@link toolResult}. */
+/**
+ * Gateway route: one {@link toolCall}, answered with a {@link toolResult}; or with status 202 and a {@link toolPending}, if
+ * people have not decided yet. The same call under the same number is asked again then, at once.
+ */
 export const TOOL_CALL_PATH = '/v1/tools/call';
 
 export const toolList = z.object({
@@ -119,7 +124,8 @@ export type ToolList = z.infer<typeof toolList>;
  * their numbers.
  */
 export const toolCall = z.object({
-  name: z.string().max(128),
+  name: z.string().max(128).describe('The function, as an agent was offered it. Of an engine: the Tool.'),
+  operation: z.string().max(253).optional().describe('Of an engine alone: which operation of the Tool, if it has several.'),
   arguments: z.string().describe('JSON text, as the model wrote it.'),
   tainted: z
     .boolean()
@@ -139,8 +145,18 @@ export const toolResult = z.object({
   isError: z.boolean(),
   reason: z.enum(failureReasons).optional().describe('Why it is an error.'),
   trust: z.enum(['trusted', 'untrusted']),
+  structured: z.unknown().optional().describe('For an engine alone: the answer as data, if the tool gave it so.'),
 });
 export type ToolResult = z.infer<typeof toolResult>;
+
+/** Of a step alone: the call waits for people. */
+export const toolPending = z.object({
+  pending: z.object({
+    approval: z.string().max(253).describe('Name of the Approval.'),
+    until: z.string().max(64).optional().describe('Until when people can decide, RFC 3339.'),
+  }),
+});
+export type ToolPending = z.infer<typeof toolPending>;
 
 /** About 100,000 tokens, which all current models take. */
 export const DEFAULT_CONTEXT_CHARACTERS = 400_000;

@@ -3,6 +3,9 @@ import { z } from 'zod';
 import { dnsLabel, jsonSchema, secretKeyRef, someTime, type SecretKeyRef } from './common.ts';
 import { listMap, rules } from './markers.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
+import { askPeople, toolApproval } from './tool-approval.ts';
+import type { ValidationRule } from './structural.ts';
+import { LONGEST_SERVED_NAME, toolServer } from './tool-server.ts';
 
 const address = z
   .string()
@@ -60,10 +63,17 @@ const auth = z
 
 const mcp = z
   .object({
-    url: address.describe('Where the server speaks streamable HTTP, such as http://search.tools.svc/mcp.'),
+    url: address.optional().describe('Where the server speaks streamable HTTP, such as http://search.tools.svc/mcp.'),
+    server: toolServer.optional().describe('Or the image of a server that Kadre runs.'),
     headers: headers.optional().describe('Sent with every request.'),
     auth: auth.optional(),
   })
+  .meta(
+    rules({
+      message: 'the server is at url, or Kadre runs its image: set one of url and server',
+      rule: 'has(self.url) != has(self.server)',
+    }),
+  )
   .describe('A server of the Model Context Protocol. Its tools are found by asking it.');
 
 const http = z
@@ -181,11 +191,12 @@ const builtin = z
       })
       .optional()
       .describe('Sends JSON to one address.'),
+    ask: askPeople.optional(),
   })
   .meta(
     rules({
-      message: 'a builtin tool is one of calculator, http, slack, email and webhook: set exactly one',
-      rule: '[has(self.calculator), has(self.http), has(self.slack), has(self.email), has(self.webhook)].exists_one(one, one)',
+      message: 'a builtin tool is one of calculator, http, slack, email, webhook and ask: set exactly one',
+      rule: '[has(self.calculator), has(self.http), has(self.slack), has(self.email), has(self.webhook), has(self.ask)].exists_one(one, one)',
     }),
   )
   .describe('A tool that Kadre brings along.');
@@ -242,6 +253,7 @@ export const toolSpec = z
       .optional()
       .describe('Operations that agents may use, with * for any characters. Absent: all.'),
     policy: policy.optional().describe('Who may call it, and how.'),
+    approval: toolApproval.optional(),
     limits: z
       .object({
         callsPerMinute: z.int().min(1).max(1_000_000).optional().describe('Calls of the whole namespace in a minute.'),
@@ -264,7 +276,7 @@ export const toolSpec = z
       .boolean()
       .default(false)
       .describe(
-        'Whether it changes something outside. Once an agent has read what is untrusted, it may not call such a tool in the same task.',
+        'Whether it changes something outside. Once an agent has read what is untrusted, it may not call such a tool in the same task, unless people whom approval names agree.',
       ),
   })
   .meta(
@@ -279,11 +291,24 @@ export const toolSpec = z
         fieldPath: '.allow',
       },
       {
+        message: 'builtin.ask asks people anyway: say there who they are, and leave approval out',
+        rule: '!has(self.approval) || !has(self.builtin) || !has(self.builtin.ask)',
+        fieldPath: '.approval',
+      },
+      {
         message: 'say in description what the endpoint does: the model knows nothing else of it',
         rule: '!has(self.http) || has(self.description)',
       },
     ),
   );
+
+/** Of the whole object, since it looks at the name. */
+export const toolRules: ValidationRule[] = [
+  {
+    message: `a Tool whose server Kadre runs has a name of at most ${LONGEST_SERVED_NAME} characters: the server's Service is named after it`,
+    rule: `!has(self.spec.mcp) || !has(self.spec.mcp.server) || size(self.metadata.name) <= ${LONGEST_SERVED_NAME}`,
+  },
+];
 
 export const toolStatus = z.object({
   observedGeneration,
