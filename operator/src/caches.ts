@@ -111,7 +111,7 @@ export function operatorCaches(manager: Manager, namespaces: string[] | undefine
     budgets: cache<Budget>(own('Budget')),
     pools: manager.cache<GpuPool>(own('GpuPool')),
     nodes: manager.cache<Node>({ apiVersion: 'v1', kind: 'Node' }),
-    /** What Agents consist of; HTTPRoutes are apart, because not every cluster has them. */
+    /** What Agents and servers of Tools consist of; HTTPRoutes are apart, because not every cluster has them. */
     children: [
       child('v1', 'ServiceAccount'),
       child('v1', 'Service'),
@@ -127,7 +127,13 @@ export function operatorCaches(manager: Manager, namespaces: string[] | undefine
       { apiVersion: 'v1', kind: 'Pod' },
       {
         labelSelector,
-        indexes: { [by.owner]: byOwnerUid, [by.pool]: poolLabel, [by.run]: runLabel, [by.agent]: servedAgent },
+        indexes: {
+          [by.owner]: byOwnerUid,
+          [by.pool]: poolLabel,
+          [by.run]: runLabel,
+          [by.agent]: servedAgent,
+          [by.tool]: servedTool,
+        },
       },
     ),
   };
@@ -143,6 +149,8 @@ const servedAgent = (pod: Pod) =>
   pod.metadata.labels?.[labels.component] === 'agent'
     ? labelled(pod, labels.agent).map((name) => inNamespace(pod, name))
     : [];
+
+const servedTool = (pod: Pod) => labelled(pod, labels.tool).map((name) => inNamespace(pod, name));
 
 const modelIndexes = {
   [by.candidate]: (model: Model) =>

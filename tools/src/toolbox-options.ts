@@ -12,6 +12,8 @@ export interface ToolboxOptions {
   /** On a laptop, tools may be served on the same machine. */
   allowLoopback?: boolean;
   clock?: Clock;
+  /** Such as cluster.local, for servers that Kadre runs. Absent: their names end in .svc. */
+  clusterDomain?: string;
   /** What the control plane carries out itself, each under the name of its kind. Whoever opens the toolbox brings it along. */
   home?: HomeExecutors;
   mcp?: {

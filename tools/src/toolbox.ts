@@ -19,6 +19,7 @@ export function createToolbox({
   clock = Date,
   mcp = {},
   home = {},
+  clusterDomain,
 }: ToolboxOptions = {}): Toolbox {
   const outlet = createOutlet({ allowLoopback });
   const executors: Partial<Record<keyof ToolSpec, Executor>> = {
@@ -26,7 +27,7 @@ export function createToolbox({
     http: httpExecutor(outlet, clock),
     openapi: openapiExecutor(outlet, clock),
     builtin: builtinExecutor({ outlet, clock, allowLoopback, home: home.builtins ?? {} }),
-    mcp: mcpExecutor(outlet, clock, mcp),
+    mcp: mcpExecutor({ outlet, clock, clusterDomain, ...mcp }),
   };
   const executorOf = ({ spec }: Tool): Executor => {
     const kind = (Object.keys(executors) as (keyof ToolSpec)[]).find((one) => spec[one]);

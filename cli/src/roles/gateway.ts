@@ -18,6 +18,7 @@ export const startGateway: StartRole = async (context) => {
     logger,
     registry,
     ...(tracing && { spans: tracing.spans }),
+    ...(config.clusterDomain !== undefined && { clusterDomain: config.clusterDomain }),
     ready: () => sources.ready(),
   });
   await sources.start();

@@ -10,7 +10,7 @@ export const startOperator: StartRole = async ({ config, fence, logger, registry
   const connection = connect({ registry });
   const { client, metrics } = connection;
   const { runtimeImage, gatewayUrl, serverUrl, systemNamespace, clusterDomain } = config;
-  const toolbox = createToolbox();
+  const toolbox = createToolbox({ ...(clusterDomain !== undefined && { clusterDomain }) });
   const operator = createOperator({
     client,
     store,

@@ -1,7 +1,7 @@
 // Keeps what an Agent consists of as its spec says.
 import { by, httpRoute } from '../caches.ts';
-import { isInvalid, joinKey, KubeError, splitKey, watching, type Cache, type KubeObject } from '../kube/index.ts';
-import { childKey, refOf } from '../build/wanted.ts';
+import { joinKey, splitKey, watching, type Cache, type KubeObject } from '../kube/index.ts';
+import { isRefusal, namesakes } from '../namesakes.ts';
 import { childrenOf, decideAgent, rejectedAgent } from './decide.ts';
 import { labels, type Agent } from '@kadre/crds';
 import type { AgentSnapshot } from './observe.ts';
@@ -38,11 +38,6 @@ export function registerAgentController(context: Context): void {
   });
 }
 
-/** The API server understood and said no: quota, admission policy, an invalid field. Only a person can mend that. */
-function isRefusal(error: unknown): error is KubeError {
-  return error instanceof KubeError && (isInvalid(error) || error.code === 403);
-}
-
 async function observeAgent(context: Context, agent: Readonly<Agent>): Promise<AgentSnapshot> {
   const { caches, settings } = context;
   const { namespace = '', name, uid } = agent.metadata;
@@ -66,7 +61,10 @@ async function observeAgent(context: Context, agent: Readonly<Agent>): Promise<A
     foreign: [],
     accountMissing: false,
   };
-  const [foreign, accountMissing] = await Promise.all([namesakes(context, known), isAccountMissing(context, agent)]);
+  const [foreign, accountMissing] = await Promise.all([
+    namesakes(context.manager, uid, childrenOf(known), known.children),
+    isAccountMissing(context, agent),
+  ]);
   return { ...known, foreign, accountMissing };
 }
 
@@ -75,23 +73,6 @@ async function knowsRoutes({ manager, caches }: Context, agent: Readonly<Agent>)
   const wanted = agent.spec.serving?.expose?.gateway !== undefined;
   const there = caches.routes.byIndex(by.owner, agent.metadata.uid).length > 0;
   return (wanted || there) && (await manager.client.hasResource(httpRoute.apiVersion, httpRoute.kind));
-}
-
-/**
- * Children that are yet to be made, but whose names others took. The caches hold only what Kadre made, so the API server
- * is asked: server-side apply would take such an object over without a word.
- */
-async function namesakes({ manager }: Context, snapshot: AgentSnapshot): Promise<string[]> {
-  const there = new Set(snapshot.children.map(childKey));
-  const missing = childrenOf(snapshot).filter((child) => !there.has(childKey(child)));
-  const found = await Promise.all(missing.map((child) => manager.client.get(refOf(child))));
-  const { uid } = snapshot.agent.metadata;
-  return found
-    .filter((object) => object !== undefined)
-    .filter(
-      (object) => !object.metadata.ownerReferences?.some((owner) => owner.controller === true && owner.uid === uid),
-    )
-    .map(childKey);
 }
 
 async function isAccountMissing({ manager }: Context, agent: Readonly<Agent>): Promise<boolean> {

@@ -1,10 +1,8 @@
 // What to do about an agent, given everything that is known of it.
 import { configExcess } from '../build/agent-pod.ts';
 import { devicesOf, noDevices } from '../build/devices.ts';
-import { APPLIED_ANNOTATION } from '../build/metadata.ts';
-import { childKey, unwanted } from '../build/wanted.ts';
+import { childKey, isInPlace, unwanted } from '../build/wanted.ts';
 import { news } from '../build/readiness.ts';
-import { withAppliedHash } from '../kube/apply.ts';
 import { desiredChildren } from './desired/children.ts';
 import { agentStatus } from './status.ts';
 import type { AgentStatus } from '@kadre/crds';
@@ -24,7 +22,7 @@ export function decideAgent(snapshot: AgentSnapshot, now: Date): Plan {
 
   const children = childrenOf(snapshot);
   const apply = children.filter((child) => !isFrozen(snapshot, child) && !foreign.includes(childKey(child)));
-  const pending = apply.filter((child) => !isInPlace(snapshot, child)).map(childKey);
+  const pending = apply.filter((child) => !isInPlace(snapshot.children, child)).map(childKey);
   const status = agentStatus(snapshot, referenceProblem(snapshot) ?? nameConflict(snapshot), pending, now);
   const recheck = foreign.length > 0 || accountMissing || waitsForGatewayApi(snapshot);
   return judged(snapshot, status, {
@@ -53,13 +51,6 @@ export function childrenOf({ agent, settings, pool, routes }: AgentSnapshot): Ku
 /** Without its GpuPool a Deployment can't be said to be right or wrong: it stays as it is. */
 function isFrozen({ agent, pool }: AgentSnapshot, child: KubeObject): boolean {
   return child.kind === 'Deployment' && agent.spec.runtime?.gpu !== undefined && pool === undefined;
-}
-
-/** Made from this very desired state. What others changed since is put right without a word. */
-function isInPlace({ children }: AgentSnapshot, desired: KubeObject): boolean {
-  const current = children.find((child) => childKey(child) === childKey(desired));
-  const applied = withAppliedHash(desired, APPLIED_ANNOTATION).metadata.annotations?.[APPLIED_ANNOTATION];
-  return current?.metadata.annotations?.[APPLIED_ANNOTATION] === applied;
 }
 
 function specTooLarge({ agent }: AgentSnapshot): Health | undefined {

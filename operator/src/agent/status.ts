@@ -1,9 +1,9 @@
 // What an agent's status says.
 import { AGENT_CARD_PATH, type AgentStatus } from '@kadre/crds';
 import { servingSelector } from '../build/metadata.ts';
-import { podTrouble } from '../build/pod-trouble.ts';
 import { conditionNow, conditionsOf, isReady, type Fact } from '../build/readiness.ts';
-import { conditionOf, isTrue, type Deployment } from '../build/wire.ts';
+import { rolloutHealth } from '../build/rollout.ts';
+import type { Deployment } from '../build/wire.ts';
 import { externalUrl, internalUrl } from './address.ts';
 import { exposure } from './exposure.ts';
 import { toolsFact, toolsHealth } from './tools.ts';
@@ -81,28 +81,7 @@ function podsHealth(snapshot: AgentSnapshot, pending: string[]): Health | undefi
     return { state: 'progressing', reason: 'Applying', message: `Being brought up to date: ${pending.join(', ')}.` };
   }
   const deployment = deploymentOf(snapshot);
-  return deployment && rollout(snapshot, deployment);
-}
-
-function rollout({ pods }: AgentSnapshot, deployment: Deployment): Health | undefined {
-  const { metadata, spec, status } = deployment;
-  const wanted = spec?.replicas ?? 1;
-  const { observedGeneration = 0, replicas = 0, updatedReplicas = 0, availableReplicas = 0 } = status ?? {};
-  const current = observedGeneration >= (metadata.generation ?? 0);
-  if (current && updatedReplicas === wanted && replicas === wanted && availableReplicas === wanted) return undefined;
-  const late = conditionOf(status?.conditions, 'Progressing')?.reason === 'ProgressDeadlineExceeded';
-  const state = current && late ? 'stalled' : 'progressing';
-  const trouble = podTrouble(pods);
-  if (trouble) return { state, ...trouble };
-  if (isTrue(status?.conditions, 'ReplicaFailure')) {
-    const said = conditionOf(status?.conditions, 'ReplicaFailure')?.message ?? 'no reason given';
-    return { state, reason: 'PodsRefused', message: `The API server refuses the pods: ${said}` };
-  }
-  return {
-    state,
-    reason: 'RollingOut',
-    message: `${Math.min(availableReplicas, updatedReplicas)} of ${wanted} pods of this generation are available.`,
-  };
+  return deployment && rolloutHealth(deployment, snapshot.pods);
 }
 
 function exposureHealth(outside: ReturnType<typeof exposure>): Health | undefined {

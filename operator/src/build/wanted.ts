@@ -1,3 +1,5 @@
+import { withAppliedHash } from '../kube/apply.ts';
+import { APPLIED_ANNOTATION } from './metadata.ts';
 import type { KubeObject, ObjectRef } from '../kube/plan.ts';
 
 /** Kind and name: what tells an owner's children apart, all being in one namespace. */
@@ -22,4 +24,11 @@ export function unwanted(children: KubeObject[], wanted: { kind: string; metadat
   return children
     .filter((child) => !keep.has(childKey(child)) && child.metadata.deletionTimestamp === undefined)
     .map(refOf);
+}
+
+/** Made from this very desired state. What others changed since is put right without a word. */
+export function isInPlace(children: KubeObject[], desired: KubeObject): boolean {
+  const current = children.find((child) => childKey(child) === childKey(desired));
+  const applied = withAppliedHash(desired, APPLIED_ANNOTATION).metadata.annotations?.[APPLIED_ANNOTATION];
+  return current?.metadata.annotations?.[APPLIED_ANNOTATION] === applied;
 }

@@ -1,14 +1,19 @@
-import { splitKey } from '../kube/index.ts';
-import { decideTool } from './decide.ts';
+import { labels, type Tool } from '@kadre/crds';
+import { by } from '../caches.ts';
+import { joinKey, splitKey, watching, type KubeObject } from '../kube/index.ts';
+import { isRefusal, namesakes } from '../namesakes.ts';
+import { decideTool, rejectedTool } from './decide.ts';
 import { observeTool } from './observe.ts';
-import { dueAt, isRemote, type Look } from './snapshot.ts';
+import { decideServer, serverChildren } from './server.ts';
+import { dueAt, isRemote, type Look, type ServerParts } from './snapshot.ts';
 import type { Context } from '../context.ts';
 
 /** A server that hangs holds one of these for as long as a look takes, and ever less often. */
 const CONCURRENCY = 16;
 
-/** Asks each Tool what it can do, and says whether agents can use it. */
-export function registerToolController({ manager, caches, toolbox, readSecret, clock }: Context): void {
+/** Runs the servers of those Tools that bring an image, asks each Tool what it can do, and says whether agents can use it. */
+export function registerToolController(context: Context): void {
+  const { manager, caches, toolbox, readSecret, clock, settings } = context;
   // Status alone would not do: each write of it is a change that comes back here.
   const looks = new Map<string, Look>();
   const describe = toolbox.describe.bind(toolbox);
@@ -16,6 +21,7 @@ export function registerToolController({ manager, caches, toolbox, readSecret, c
     name: 'tool',
     for: caches.tools,
     concurrency: CONCURRENCY,
+    watches: [...caches.children.map((cache) => watching(cache, owningTools)), watching(caches.pods, servedTools)],
     reconcile: async (key, { signal }) => {
       const { namespace, name } = splitKey(key);
       const tool = caches.tools.get(namespace, name);
@@ -23,12 +29,44 @@ export function registerToolController({ manager, caches, toolbox, readSecret, c
         looks.delete(key);
         return undefined;
       }
-      const snapshot = await observeTool(tool, looks.get(key), { describe, readSecret, clock }, signal);
+      const server = await observeServer(context, tool);
+      const isDown = decideServer(tool, server, settings).health !== undefined;
+      const observer = { describe, readSecret, clock, server, isDown };
+      const snapshot = await observeTool(tool, looks.get(key), observer, signal);
       const { look } = snapshot;
       if (look) looks.set(key, look);
       else looks.delete(key);
-      const lookAgain = look && (isRemote(tool) || look.error) ? Math.max(dueAt(look) - clock.now(), 0) : undefined;
-      return manager.executor.execute(tool, decideTool(snapshot, lookAgain, new Date(clock.now())), { signal });
+      const isAsked = look && !isDown && (isRemote(tool) || look.error);
+      const lookAgain = isAsked ? Math.max(dueAt(look) - clock.now(), 0) : undefined;
+      const now = new Date(clock.now());
+      try {
+        return await manager.executor.execute(tool, decideTool(snapshot, { settings, lookAgain, now }), { signal });
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        await manager.executor.execute(tool, rejectedTool(snapshot, error.message, now), { signal });
+        throw error;
+      }
     },
   });
+}
+
+async function observeServer({ manager, caches, settings }: Context, tool: Tool): Promise<ServerParts> {
+  const { namespace = '', name, uid } = tool.metadata;
+  // Owner references across namespaces mean nothing.
+  const children = caches.children
+    .flatMap((cache) => cache.byIndex(by.owner, uid))
+    .filter(({ metadata }) => metadata.namespace === namespace);
+  const pods = caches.pods.byIndex(by.tool, joinKey(namespace, name));
+  return { children, pods, foreign: await namesakes(manager, uid, serverChildren(tool, settings), children) };
+}
+
+/** By name and not by UID: a Tool made anew waits for the children of its predecessor to go. */
+function owningTools({ metadata }: Readonly<KubeObject>): string[] {
+  const owners = metadata.ownerReferences ?? [];
+  return owners.filter(({ kind }) => kind === 'Tool').map(({ name }) => joinKey(metadata.namespace, name));
+}
+
+function servedTools({ metadata }: Readonly<KubeObject>): string[] {
+  const tool = metadata.labels?.[labels.tool];
+  return tool === undefined ? [] : [joinKey(metadata.namespace, tool)];
 }

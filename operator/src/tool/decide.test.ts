@@ -1,11 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Tool, ToolSpec, ToolStatus } from '@kadre/crds';
+import { labels, type Tool, type ToolSpec, type ToolStatus } from '@kadre/crds';
 import { ToolError, type Described } from '@kadre/tools';
-import { judged, tool } from '../build/samples.ts';
+import { APPLIED_ANNOTATION } from '../build/metadata.ts';
+import { violations } from '../build/restricted.ts';
+import { judged, settings, tool } from '../build/samples.ts';
+import type { DeploymentSpec, PodSpec } from '../build/wire.ts';
+import { withAppliedHash } from '../kube/apply.ts';
+import type { KubeObject } from '../kube/plan.ts';
+import { decideServer, serverChildren } from './server.ts';
 import { FakeClock, settle } from '../kube/fake-clock.ts';
 import { decideTool } from './decide.ts';
 import { observeTool, type Observer } from './observe.ts';
-import { dueAt, type Look } from './snapshot.ts';
+import { dueAt, type Look, type ServerParts } from './snapshot.ts';
 
 const usual = { trust: 'untrusted' as const, consequential: false };
 const keyed = {
@@ -23,6 +29,8 @@ const failing =
   () =>
     Promise.reject(new ToolError(fault, message, { retry }));
 
+const none: ServerParts = { children: [], pods: [], foreign: [] };
+
 interface World {
   secret?: Record<string, string>;
   describe?: Observer['describe'];
@@ -32,11 +40,12 @@ interface World {
 function observe(subject: Tool, world: World, before?: Look, signal = new AbortController().signal) {
   const { secret = 'secret' in world ? undefined : { k: 'token' }, clock = new FakeClock() } = world;
   const describe = world.describe ?? (() => Promise.resolve(two));
-  return observeTool(subject, before, { describe, readSecret: () => Promise.resolve(secret), clock }, signal);
+  const observer = { describe, readSecret: () => Promise.resolve(secret), clock, server: none, isDown: false };
+  return observeTool(subject, before, observer, signal);
 }
 
 async function decide(subject: Tool, world: World = {}) {
-  const plan = decideTool(await observe(subject, world), undefined, new Date(0));
+  const plan = decideTool(await observe(subject, world), { settings, now: new Date(0) });
   const status = plan.status as ToolStatus;
   const holding = status.conditions?.find(({ type, status: held }) => type !== 'Ready' && held === 'True');
   return { ...plan, status, state: holding?.type, ready: status.conditions?.find(({ type }) => type === 'Ready') };
@@ -247,5 +256,79 @@ describe('the server of a Tool is asked', () => {
     const world: World = { describe: async (_tool, secret) => (shown.push(await secret('s', 'k')), two) };
     await observe(mcp(), world);
     expect(shown).toEqual(['token']);
+  });
+});
+
+describe('a Tool whose server Kadre runs', () => {
+  const image = (more: object = {}) =>
+    tool({ mcp: { server: { image: 'crm:1', port: 8080, path: '/mcp', replicas: 1, ...more } }, ...usual } as ToolSpec);
+  const children = (subject: Tool, available: number): KubeObject[] =>
+    serverChildren(subject, settings).map((child) => ({
+      ...withAppliedHash(child, APPLIED_ANNOTATION),
+      ...(child.kind === 'Deployment' && {
+        status: { replicas: 1, updatedReplicas: 1, availableReplicas: available, observedGeneration: 1 },
+      }),
+    }));
+  const look = async (subject: Tool, parts: Partial<ServerParts>) => {
+    const server = { ...none, ...parts };
+    const isDown = decideServer(subject, server, settings).health !== undefined;
+    let asked = 0;
+    const describe = () => Promise.resolve((asked++, two));
+    const readSecret = () => Promise.resolve(undefined);
+    const observer = { describe, readSecret, clock: new FakeClock(), server, isDown };
+    const snapshot = await observeTool(subject, undefined, observer, new AbortController().signal);
+    const plan = decideTool(snapshot, { settings, now: new Date(0) });
+    const ready = (plan.status as ToolStatus).conditions?.find(({ type }) => type === 'Ready');
+    return { plan, ready, asked };
+  };
+
+  test('gets pods that fit restricted Pod Security, a Service, and a wall with the ways out that it names', async () => {
+    const egress = [{ cidr: '203.0.113.0/24', except: ['203.0.113.7/32'], ports: [443] }];
+    const { plan, ready, asked } = await look(image({ args: ['--name', '$(X)'], egress, port: 9000 }), {});
+    const [policy, service, deployment] = plan.apply ?? [];
+    const pod = (deployment?.['spec'] as DeploymentSpec).template.spec as PodSpec;
+    expect(violations(pod)).toEqual([]);
+    expect(pod.volumes?.map(({ name }) => name)).toEqual(['tmp']);
+    expect(pod.containers[0]).toMatchObject({ args: ['--name', '$$(X)'], ports: [{ containerPort: 9000 }] });
+    expect(service).toMatchObject({
+      metadata: { name: 'tool-search' },
+      spec: { ports: [{ port: 80, targetPort: 'mcp' }] },
+    });
+    expect(policy).toMatchObject({
+      spec: {
+        policyTypes: ['Ingress', 'Egress'],
+        ingress: [{ ports: [{ port: 9000 }], from: [{ podSelector: { matchLabels: { [labels.name]: 'kadre' } } }] }],
+        egress: [
+          { to: [{ namespaceSelector: {} }, {}] },
+          { ports: [{ port: 443 }], to: [{ ipBlock: { cidr: '203.0.113.0/24', except: ['203.0.113.7/32'] } }] },
+        ],
+      },
+    });
+    expect(ready).toMatchObject({ status: 'False', reason: 'Applying' });
+    expect(asked).toBe(0);
+  });
+
+  test('is asked what it can do once its pods are there, and not before', async () => {
+    const subject = image();
+    expect(await look(subject, { children: children(subject, 0) })).toMatchObject({
+      asked: 0,
+      ready: { status: 'False', reason: 'RollingOut' },
+    });
+    expect(await look(subject, { children: children(subject, 1) })).toMatchObject({
+      asked: 1,
+      ready: { status: 'True' },
+    });
+  });
+
+  test('touches nothing of a namesake, and says whose name it is', async () => {
+    const { plan, ready } = await look(image(), { foreign: ['Service/tool-search'] });
+    expect(plan.apply?.map(({ kind }) => kind)).toEqual(['NetworkPolicy', 'Deployment']);
+    expect(ready).toMatchObject({ reason: 'NameConflict', message: expect.stringContaining('Service/tool-search') });
+    expect(plan.requeueAfter).toBeGreaterThan(0);
+  });
+
+  test('loses its server when its spec names a URL instead', async () => {
+    const { plan } = await look(mcp(), { children: children(image(), 1) });
+    expect(plan.delete?.map(({ kind }) => kind).sort()).toEqual(['Deployment', 'NetworkPolicy', 'Service']);
   });
 });

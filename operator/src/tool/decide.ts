@@ -1,9 +1,11 @@
-// What to say about a Tool. Nothing is made for it: the gateway reads it as it is.
+// What to say about a Tool, and what to do: for most of them nothing is made, the gateway reads them as they are.
 import { toolSecret, type ToolStatus } from '@kadre/crds';
 import { isAllowed, type ToolFault } from '@kadre/tools';
 import { conditionsOf, news } from '../build/readiness.ts';
 import type { Health } from '../kube/conditions.ts';
+import type { Settings } from '../build/settings.ts';
 import type { Plan } from '../kube/plan.ts';
+import { decideServer } from './server.ts';
 import { isRemote, type ToolSnapshot } from './snapshot.ts';
 
 /** Kadre may not watch Secrets, so it looks again: soon while something is missing, now and then otherwise. */
@@ -14,12 +16,21 @@ const LONGEST_NAME = 253;
 const LONGEST_DESCRIPTION = 256;
 const MOST_NAMED = 10;
 
-/** @param lookAgain milliseconds until the server is asked again; undefined: there is no need */
-export function decideTool(snapshot: ToolSnapshot, lookAgain: number | undefined, now: Date): Plan {
+interface Circumstances {
+  settings: Settings;
+  /** Milliseconds until the server is asked again; undefined: there is no need. */
+  lookAgain?: number | undefined;
+  now: Date;
+}
+
+export function decideTool(snapshot: ToolSnapshot, { settings, lookAgain, now }: Circumstances): Plan {
   const { tool, look } = snapshot;
+  // The garbage collector takes the children.
   if (tool.metadata.deletionTimestamp !== undefined) return {};
   const offered = operationsOf(snapshot);
-  const health = invalidRule(snapshot) ?? missingSecret(snapshot) ?? trouble(snapshot) ?? ofOperations(snapshot);
+  const { health: down, ...acts } = decideServer(tool, snapshot.server, settings);
+  const health =
+    invalidRule(snapshot) ?? missingSecret(snapshot) ?? down ?? trouble(snapshot) ?? ofOperations(snapshot);
   const conditions = conditionsOf(tool, health, [], now);
   const server = look?.described?.server?.slice(0, LONGEST_NAME);
   const status: ToolStatus = {
@@ -29,8 +40,10 @@ export function decideTool(snapshot: ToolSnapshot, lookAgain: number | undefined
     ...(look && isRemote(tool) && { checkedAt: new Date(look.at).toISOString() }),
     conditions,
   };
-  const requeueAfter = Math.min(recheckSecret(snapshot) ?? Infinity, lookAgain ?? Infinity);
+  const recheck = snapshot.server.foreign.length > 0 ? RECHECK_MISSING_MS : Infinity;
+  const requeueAfter = Math.min(recheckSecret(snapshot) ?? Infinity, lookAgain ?? Infinity, recheck);
   return {
+    ...acts,
     status: { ...status },
     ...(requeueAfter < Infinity && { requeueAfter }),
     ...news(tool.status?.conditions, conditions),
@@ -133,4 +146,11 @@ function someOf(names: readonly string[]): string {
   const shown = names.slice(0, MOST_NAMED).map((name) => name.slice(0, LONGEST_NAME));
   const rest = names.length - shown.length;
   return shown.join(', ') + (rest > 0 ? `, and ${rest} more` : '');
+}
+
+/** What to say when the API server refuses a child. */
+export function rejectedTool({ tool }: ToolSnapshot, message: string, now: Date): Plan {
+  const conditions = conditionsOf(tool, stalled('Rejected', message), [], now);
+  const status: ToolStatus = { observedGeneration: tool.metadata.generation, conditions };
+  return { status: { ...status }, ...news(tool.status?.conditions, conditions) };
 }

@@ -2,13 +2,16 @@
 // time to ask it.
 import { toolSecret, type Tool } from '@kadre/crds';
 import { compileRule, ToolError, type Toolbox } from '@kadre/tools';
-import { dueAt, isRemote, type Look, type ToolSnapshot } from './snapshot.ts';
+import { dueAt, isRemote, type Look, type ServerParts, type ToolSnapshot } from './snapshot.ts';
 import type { Clock } from '../kube/index.ts';
 
 /** Reads a Secret; undefined if there is none. */
 type ReadSecret = (namespace: string, name: string) => Promise<Record<string, string> | undefined>;
 
 export interface Observer {
+  /** Whether the server that Kadre runs cannot be asked yet. */
+  isDown: boolean;
+  server: ServerParts;
   describe: Toolbox['describe'];
   readSecret: ReadSecret;
   clock: Clock;
@@ -24,14 +27,16 @@ export async function observeTool(
   observer: Observer,
   signal: AbortSignal,
 ): Promise<ToolSnapshot> {
+  const { server, isDown } = observer;
   const ruleProblems = problemsOf(tool);
   const secret = await secretState(tool, observer.readSecret);
-  if (ruleProblems.length > 0 || secret === 'absent' || secret === 'keyAbsent') return { tool, secret, ruleProblems };
+  if (ruleProblems.length > 0 || secret === 'absent' || secret === 'keyAbsent')
+    return { tool, secret, ruleProblems, server };
   const { uid, generation } = tool.metadata;
   const same = before?.uid === uid && before.generation === generation ? before : undefined;
   const isDue = !same || (dueAt(same) <= observer.clock.now() && (isRemote(tool) || same.error !== undefined));
-  const look = isDue ? await lookAt(tool, same, observer, signal) : same;
-  return { tool, secret, ruleProblems, look };
+  const look = isDue && !isDown ? await lookAt(tool, same, observer, signal) : same;
+  return { tool, secret, ruleProblems, server, ...(look && { look }) };
 }
 
 function problemsOf({ spec }: Tool): ToolSnapshot['ruleProblems'] {

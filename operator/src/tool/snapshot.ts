@@ -1,6 +1,8 @@
 // What is known of a Tool, and when to ask again.
 import type { Tool } from '@kadre/crds';
 import type { Described, ToolFault } from '@kadre/tools';
+import type { Deployment, Pod } from '../build/wire.ts';
+import type { KubeObject } from '../kube/plan.ts';
 
 const SOON_MS = 15_000;
 const LATER_MS = 300_000;
@@ -17,12 +19,24 @@ export interface Look {
   error?: { fault: ToolFault; message: string; retry: boolean };
 }
 
+/** What there is of a server that Kadre runs. */
+export interface ServerParts {
+  children: KubeObject[];
+  pods: Pod[];
+  /** Children whose names others took, as `Kind/name`. */
+  foreign: string[];
+}
+
+export const deploymentOf = ({ children }: ServerParts): Deployment | undefined =>
+  children.find(({ kind }) => kind === 'Deployment');
+
 /** All that a decision about a Tool rests on. */
 export interface ToolSnapshot {
   tool: Tool;
   /** `unused`: the Tool names no Secret. Of the Secret itself nothing is kept. */
   secret: 'unused' | 'present' | 'absent' | 'keyAbsent';
   ruleProblems: { index: number; message: string }[];
+  server: ServerParts;
   /** Undefined: the Tool must be mended before it makes sense to look. */
   look?: Look;
 }

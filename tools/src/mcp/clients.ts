@@ -1,6 +1,6 @@
 // One client for each Tool: kept while it is used, made anew when the Tool or its secret changes or the connection breaks.
 import { Client, ProtocolError, SdkHttpError, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { milliseconds, type Tool, type ToolSpec } from '@kadre/crds';
+import { milliseconds, toolServerUrl, type Tool, type ToolSpec } from '@kadre/crds';
 import { createHash } from 'node:crypto';
 import type { Described, ToolAnswer, ToolCallRequest } from '../contract.ts';
 import type { Clock, Errand } from '../executor.ts';
@@ -38,11 +38,14 @@ const CONNECT_BYTES = 256 * 1024;
 const MAX_PAGES = 16;
 const END_SESSION_MS = 2_000;
 
-export function createMcpClients(
-  outlet: Outlet,
-  clock: Clock,
-  { maxClients = 64, idleMs = 300_000 }: NonNullable<ToolboxOptions['mcp']>,
-): McpClients {
+export interface McpOptions extends NonNullable<ToolboxOptions['mcp']> {
+  outlet: Outlet;
+  clock: Clock;
+  clusterDomain: string | undefined;
+}
+
+export function createMcpClients(options: McpOptions): McpClients {
+  const { outlet, clock, clusterDomain, maxClients = 64, idleMs = 300_000 } = options;
   const connections = new Map<string, Connection>();
   const { exchanges, fetch } = boundedFetch(outlet.agents.administrator);
 
@@ -62,13 +65,14 @@ export function createMcpClients(
   const acquire = async ({ tool, secret }: Errand): Promise<[string, Connection]> => {
     const spec = specOf(tool.spec);
     const id = `${tool.metadata.namespace ?? ''}/${tool.metadata.name}`;
+    const url = spec.url ?? (spec.server && toolServerUrl(tool.metadata, spec.server, clusterDomain)) ?? '';
     const headers = { ...fixedHeaders(spec.headers), ...(await signIn(spec.auth, secret)) };
     const fingerprint = createHash('sha256')
-      .update(JSON.stringify([tool.metadata.uid, spec.url, headers]))
+      .update(JSON.stringify([tool.metadata.uid, url, headers]))
       .digest('hex');
     const found = connections.get(id);
     const isSame = found?.fingerprint === fingerprint;
-    const connection = isSame ? found : connect(spec.url, headers, fingerprint, fetch, exchanges, tool);
+    const connection = isSame ? found : connect(url, headers, fingerprint, fetch, exchanges, tool);
     connection.users++;
     connection.lastUsed = clock.now();
     if (found && !isSame) discard(id, found);

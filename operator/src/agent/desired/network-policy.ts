@@ -1,4 +1,5 @@
 import { AGENT_PORT, labels, MANAGER } from '@kadre/crds';
+import { dnsEgress, fromNamespace } from '../../build/network.ts';
 import { childMetadata, type Build } from './context.ts';
 import type { KubeObject } from '../../kube/plan.ts';
 
@@ -10,8 +11,7 @@ const GATEWAY_PORT = 8081;
  * its own namespace and the control plane, or from anywhere once it is exposed.
  */
 export function desiredNetworkPolicy({ agent, settings }: Build): KubeObject {
-  const inNamespace = (name: string) => ({ matchLabels: { 'kubernetes.io/metadata.name': name } });
-  const callers = [{ podSelector: {} }, { namespaceSelector: inNamespace(settings.systemNamespace) }];
+  const callers = [{ podSelector: {} }, { namespaceSelector: fromNamespace(settings.systemNamespace) }];
   const http = { ports: [{ port: AGENT_PORT, protocol: 'TCP' }] };
   const exposed = agent.spec.serving?.expose !== undefined;
   return {
@@ -23,12 +23,12 @@ export function desiredNetworkPolicy({ agent, settings }: Build): KubeObject {
       policyTypes: ['Ingress', 'Egress'],
       ingress: [exposed ? http : { ...http, from: callers }],
       egress: [
-        { ports: dnsPorts, to: [{ namespaceSelector: {} }, { ipBlock: { cidr: NODE_LOCAL_DNS } }] },
+        dnsEgress,
         {
           ports: [{ port: GATEWAY_PORT, protocol: 'TCP' }],
           to: [
             {
-              namespaceSelector: inNamespace(settings.systemNamespace),
+              namespaceSelector: fromNamespace(settings.systemNamespace),
               podSelector: { matchLabels: { [labels.name]: MANAGER } },
             },
           ],
@@ -37,14 +37,3 @@ export function desiredNetworkPolicy({ agent, settings }: Build): KubeObject {
     },
   };
 }
-
-/** The address of NodeLocal DNSCache, which is no pod. Resolvers outside the cluster stay out of reach. */
-const NODE_LOCAL_DNS = '169.254.20.10/32';
-
-/** 5353 is where OpenShift's DNS pods listen behind port 53 of their Service. */
-const dnsPorts = [
-  { port: 53, protocol: 'UDP' },
-  { port: 53, protocol: 'TCP' },
-  { port: 5353, protocol: 'UDP' },
-  { port: 5353, protocol: 'TCP' },
-];
