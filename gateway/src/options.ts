@@ -138,6 +138,8 @@ export interface GatewayOptions {
   registry?: Registry;
   /** Absent: calls leave no traces. */
   spans?: Spans;
+  /** Such as cluster.local, for servers of Tools that Kadre runs. Absent: their names end in .svc. */
+  clusterDomain?: string;
   clock?: Clock;
   limits?: Partial<Limits>;
   /** Whether what the gateway rests on (caches, store) is there; `/readyz` asks. Absent: always. */
