@@ -125,7 +125,11 @@ export type ToolList = z.infer<typeof toolList>;
  */
 export const toolCall = z.object({
   name: z.string().max(128).describe('The function, as an agent was offered it. Of an engine: the Tool.'),
-  operation: z.string().max(253).optional().describe('Of an engine alone: which operation of the Tool, if it has several.'),
+  operation: z
+    .string()
+    .max(253)
+    .optional()
+    .describe('Of an engine alone: which operation of the Tool, if it has several.'),
   arguments: z.string().describe('JSON text, as the model wrote it.'),
   tainted: z
     .boolean()

@@ -4,7 +4,7 @@ import { STEP_HEADER } from '@kadre/crds';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { createAdmit } from './access/caller.ts';
+import { createAdmit, mustBeFor, type EngineUse } from './access/caller.ts';
 import { createKeys } from './access/secrets.ts';
 import { createIdentify } from './access/service-accounts.ts';
 import { chatCompletionsDoor } from './doors/chat-completions/door.ts';
@@ -35,6 +35,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** How the route's dialect writes a refusal. Absent: as OpenAI does. */
     errorBody?: (error: GatewayError) => object;
+    engines?: EngineUse;
   }
 }
 
@@ -198,8 +199,10 @@ function registerApi(app: FastifyInstance, options: GatewayOptions, wiring: Wiri
   void app.register((api, _options, registered) => {
     api.addHook('onRequest', async (http) => {
       const stepToken = http.headers[STEP_HEADER];
-      const identity = await identify(tokenIn(http));
-      http.record.caller = await admit(identity, typeof stepToken === 'string' ? stepToken : undefined);
+      const shown = typeof stepToken === 'string' ? stepToken : undefined;
+      const caller = await admit(() => identify(tokenIn(http)), shown);
+      mustBeFor(http.routeOptions.config.engines, caller);
+      http.record.caller = caller;
     });
     for (const door of doors) door(api, services);
     wiring.tools.register(api);

@@ -12,6 +12,7 @@ describe('a step token', () => {
   test.each([
     ['a service', claims],
     ['a job', { ...claims, job: 'run-u1-research-2' }],
+    ['an engine', { ...claims, agent: '', engine: true as const }],
   ])('of %s gives back the claims that it was minted with', (_, minted) => {
     expect(verifyStepToken(secret, mintStepToken(secret, minted, 1000), 999)).toEqual(minted);
   });

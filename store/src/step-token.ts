@@ -15,6 +15,8 @@ export interface StepClaims {
   agent: string;
   /** Name of the Job whose pod alone may use the token. */
   job?: string;
+  /** An engine asks itself, for a step that has no agent: needs no other token, and is good for tools and code alone. */
+  engine?: true;
 }
 
 const PREFIX = 'k1';
@@ -23,8 +25,13 @@ const MAX_LENGTH = 4096;
 
 /** Signs the claims with the store's secret `step-token`. `expiresAt`: milliseconds since 1970. */
 export function mintStepToken(secret: Uint8Array, claims: StepClaims, expiresAt: number): string {
-  const { run, step, attempt, namespace, agent, job } = claims;
-  const body = { run, step, attempt, namespace, agent, ...(job === undefined ? {} : { job }), exp: expiresAt };
+  const { run, step, attempt, namespace, agent, job, engine } = claims;
+  const body = {
+    ...{ run, step, attempt, namespace, agent },
+    ...(job === undefined ? {} : { job }),
+    ...(engine && { engine }),
+    exp: expiresAt,
+  };
   const signed = `${PREFIX}.${Buffer.from(JSON.stringify(body)).toString('base64url')}`;
   return `${signed}.${signature(secret, signed).toString('base64url')}`;
 }

@@ -45,7 +45,7 @@ export function toolKey(step: StepClaims, headers: Parameters<typeof journalKey>
   );
 }
 
-const hashOf = ({ name, arguments: text }: ToolCall): string =>
+const hashOf = ({ name, operation, arguments: text }: ToolCall): string =>
   createHash('sha256')
-    .update(JSON.stringify(['tool', name, text]))
+    .update(JSON.stringify(['tool', name, text, ...(operation === undefined ? [] : [operation])]))
     .digest('hex');

@@ -82,14 +82,14 @@ async function attempt(
   const { offers, policy, gates, decide } = services;
   const { caller, asked, signal } = request;
   try {
-    const offered = await offers.find(caller, asked.name, signal);
+    const offered = await offers.find(caller, asked, signal);
     const { tool, name: operation } = offered;
     seen.offered = offered;
     await mustBeClean(services.journal, tool, request);
     const args = await readArguments(asked.arguments, offered);
     const rules = await policy.check({ tool, operation, args, caller, signal });
     const lease = gates.enter(tool);
-    decide(request, offered, allowedBy(['grant', ...rules], caller));
+    decide(request, offered, allowedBy(rules, caller));
     const sent: ToolCallRequest = {
       ...(operation !== undefined && { operation }),
       args,
@@ -122,7 +122,7 @@ async function execute(
   try {
     const answer = await toolbox.call(tool, secretsOf(tool.metadata.namespace ?? ''), sent);
     await mustKeepItsWord(offered, answer);
-    return answered(tool, answer);
+    return answered(tool, answer, { asData: sent.caller?.agent === '' });
   } catch (error) {
     thrown = error;
     if (error instanceof Refusal) return { ...refused(error), trust: tool.spec.trust };
@@ -151,11 +151,14 @@ async function mustKeepItsWord({ outputSchema }: Offered, { structured, isError 
   throw new ToolError('malformed', `Its answer does not match its output schema: ${problem}`, { sent: true });
 }
 
-const allowedBy = (rules: readonly string[], { agent }: Caller): Verdict => ({
-  allowed: true,
-  rule: rules.join(', '),
-  reason: rules.length > 1 ? `granted to Agent ${agent}, and its policy agrees` : `granted to Agent ${agent}`,
-});
+function allowedBy(rules: readonly string[], { agent, step }: Caller): Verdict {
+  const said = step?.engine ? 'named by a step of the Workflow' : `granted to Agent ${agent}`;
+  return {
+    allowed: true,
+    rule: [step?.engine ? 'workflow' : 'grant', ...rules].join(', '),
+    reason: rules.length > 0 ? `${said}, and its policy agrees` : said,
+  };
+}
 
 const toolCaller = ({ caller: { namespace, agent }, key }: ToolRequest): ToolCaller => ({
   namespace,

@@ -22,7 +22,7 @@ import { createWatch } from './watch.ts';
 export type ToolDoorServices = Pick<DoorServices, 'clock' | 'limits' | 'closing'> & {
   share: () => Share;
   decisions: DecisionLog;
-} & Pick<GatewayOptions, 'tools' | 'secrets' | 'store' | 'logger' | 'registry' | 'spans'>;
+} & Pick<GatewayOptions, 'tools' | 'secrets' | 'store' | 'logger' | 'registry' | 'spans' | 'clusterDomain'>;
 
 export interface ToolDoor {
   /** Adds its routes, behind the check of tokens. */
@@ -37,7 +37,11 @@ const noTools: ToolSource = { grants: () => [], get: () => undefined };
 
 export function createToolDoor(services: ToolDoorServices): ToolDoor {
   const { clock, limits, store, registry, spans, logger } = services;
-  const toolbox = createToolbox({ allowLoopback: limits.allowLoopback, clock });
+  const toolbox = createToolbox({
+    allowLoopback: limits.allowLoopback,
+    clock,
+    ...(services.clusterDomain !== undefined && { clusterDomain: services.clusterDomain }),
+  });
   const secretsOf = createToolSecrets(services.secrets, clock);
   const discovery = createDiscovery({ toolbox, secretsOf, clock, logger });
   const offers = createOffers(services.tools ?? noTools, discovery);
@@ -84,7 +88,7 @@ const listed = ({ functionName, description, inputSchema }: Offered): ToolList['
 });
 
 function calling(api: FastifyInstance, services: ToolDoorServices, callTool: CallTool): void {
-  api.post(TOOL_CALL_PATH, (http, reply) =>
+  api.post(TOOL_CALL_PATH, { config: { engines: 'too' } }, (http, reply) =>
     held(http, reply, services, async (signal) => {
       const { id, headers, record } = http;
       const asked = parse(http.body);

@@ -1,10 +1,11 @@
 // Which tools an agent is offered: what its Agent grants, of what the Tools allow. A call is held to the same, so that no
 // agent can use what it is not shown.
-import type { Tool, ToolGrant } from '@kadre/crds';
+import type { Tool, ToolCall, ToolGrant } from '@kadre/crds';
 import { isAllowed, ToolError } from '@kadre/tools';
 import type { Caller } from '../access/caller.ts';
 import type { ToolSource } from '../options.ts';
 import type { Discovery, Offered } from './discovery.ts';
+import { findForStep, unknown } from './for-steps.ts';
 import { mayBeOf } from './function-names.ts';
 import { Refusal } from './refusal.ts';
 
@@ -12,7 +13,7 @@ export interface Offers {
   /** `leftOut`: Tools that are granted, and cannot be offered now. */
   list(caller: Caller, signal: AbortSignal): Promise<{ offered: Offered[]; leftOut: string[] }>;
   /** Throws a Refusal for what the agent may not use, and if that cannot be found out. */
-  find(caller: Caller, functionName: string, signal: AbortSignal): Promise<Offered>;
+  find(caller: Caller, asked: Pick<ToolCall, 'name' | 'operation'>, signal: AbortSignal): Promise<Offered>;
 }
 
 const OWN_ACCOUNT = /^agent-./;
@@ -54,7 +55,9 @@ export function createOffers(source: ToolSource, discovery: Discovery): Offers {
     }
   };
 
-  const find: Offers['find'] = async (caller, functionName, signal) => {
+  const find: Offers['find'] = async (caller, asked, signal) => {
+    if (caller.step?.engine) return findForStep(source, discovery, caller, asked, signal);
+    const { name: functionName } = asked;
     for (const grant of grantsOf(caller)) {
       if (!mayBeOf(grant.name, functionName)) continue;
       const tool = source.get(caller.namespace, grant.name);
@@ -90,13 +93,4 @@ const missing = ({ agent }: Caller, tool: string): Refusal =>
     reason: 'ToolFailed',
     rule: 'grant',
     message: `Agent ${agent} names Tool ${tool}, which is not there.`,
-  });
-
-/** The words of the error may be those of a server. */
-const unknown = ({ metadata }: Tool, { message }: ToolError): Refusal =>
-  new Refusal({
-    reason: 'ToolFailed',
-    rule: 'discovery',
-    message: `Tool ${metadata.name} cannot be called just now: it does not say what it offers.`,
-    why: `it could not be asked what it offers: ${message}`,
   });

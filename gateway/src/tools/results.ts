@@ -13,9 +13,17 @@ export const refused = ({ message, reason }: Refusal): ToolResult => ({
   trust: 'trusted',
 });
 
-export function answered({ spec: { trust } }: Tool, { content, structured, isError }: ToolAnswer): ToolResult {
+/** `asData`: for a caller who takes data where there is some; models read what is written. */
+export function answered(
+  { spec: { trust } }: Tool,
+  { content, structured, isError }: ToolAnswer,
+  { asData }: { asData: boolean },
+): ToolResult {
   const said = content.length === 0 && structured !== undefined ? text(JSON.stringify(structured)) : content;
-  return { content: said, isError, ...(isError && { reason: 'ToolFailed' as const }), trust };
+  const reason = isError && { reason: 'ToolFailed' as const };
+  return asData && structured !== undefined && !isError
+    ? { content: [], isError, trust, structured }
+    : { content: said, isError, ...reason, trust };
 }
 
 /** The message may hold words of the server. */

@@ -1,6 +1,6 @@
 // Who may do what at the gateway, over HTTP.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { STEP_HEADER, STEP_PATH, STEP_RESULT_PATH } from '@kadre/crds';
+import { CALL_HEADER, STEP_HEADER, STEP_PATH, STEP_RESULT_PATH, TOOL_CALL_PATH, TOOLS_PATH } from '@kadre/crds';
 import { mintStepToken, type JobRequest, type StepClaims } from '@kadre/store';
 import { Registry } from 'prom-client';
 import { CANARY, NAMESPACE, researcher, startBed, step, usageOf, user, type Bed } from './bed.ts';
@@ -100,6 +100,39 @@ describe('a step token', () => {
     await chat({ ...bearer('shared'), [STEP_HEADER]: await tokenFor({ agent: 'writer' }) });
     await chat(bearer('shared'));
     expect(bed.lines().map(({ agent }) => agent)).toEqual(['writer', 'data-access']);
+  });
+});
+
+describe('the token of an engine', () => {
+  const asEngine = async (claims: Partial<StepClaims> = {}): Promise<Record<string, string>> => ({
+    [STEP_HEADER]: await tokenFor({ agent: '', engine: true, ...claims }),
+    [CALL_HEADER]: '1',
+  });
+  const search = { name: 'search', arguments: '{}' };
+
+  test('needs no other one, and is let through to tools', async () => {
+    const reply = await send('POST', TOOL_CALL_PATH, await asEngine(), search);
+    expect(reply).toMatchObject({ status: 200, body: { isError: true, reason: 'ToolFailed' } });
+    expect(bed.lines().at(-1)).toMatchObject({ run: 'run-1', step: 'research', namespace: NAMESPACE });
+  });
+
+  test.each([
+    ['POST', '/v1/chat/completions'],
+    ['GET', '/v1/models'],
+    ['GET', STEP_PATH],
+    ['POST', STEP_RESULT_PATH],
+    ['GET', TOOLS_PATH],
+  ])('opens %s %s not even beside the token of an agent', async (method, path) => {
+    const headers = { ...(await asEngine({ job: job.name })), ...bearer('token-a') };
+    const reply = await send(method, path, headers, method === 'POST' ? {} : undefined);
+    expect(reply).toMatchObject({ status: 403, body: { error: { code: 'Unauthorized' } } });
+  });
+
+  test('that is over or forged is refused', async () => {
+    const over = await tokenFor({ agent: '', engine: true }, Date.now() - 1);
+    for (const token of [over, `${await tokenFor({ engine: true })}x`]) {
+      expect((await send('POST', TOOL_CALL_PATH, { [STEP_HEADER]: token }, search)).status).toBe(401);
+    }
   });
 });
 
