@@ -7,7 +7,7 @@ const only = (name, allowed, comment) => ({
   severity: 'error',
   from: { path: part(name) },
   to: {
-    path: '^(crds|store|telemetry|tools|sandbox|engine|gateway|server|agent-runtime|operator|cli|test|scripts)/',
+    path: '^(crds|a2a|store|telemetry|tools|sandbox|engine|gateway|server|agent-runtime|operator|cli|test|scripts)/',
     pathNot: `^(${[name, ...allowed].join('|')})/`,
   },
 });
@@ -19,10 +19,11 @@ export default {
     only('crds', [], 'crds is the root of the tree'),
     only('store', ['crds'], 'store knows the kinds alone'),
     only('telemetry', [], 'telemetry knows ids and spans, and nothing of what they are about'),
-    only('tools', ['crds'], 'tools reach out, and decide nothing'),
-    only('engine', ['crds', 'store', 'telemetry'], 'engine reaches the world through the store'),
+    only('tools', ['crds', 'a2a'], 'tools reach out, and decide nothing'),
+    only('a2a', ['crds'], 'a2a speaks to agents, whoever asks'),
+    only('engine', ['crds', 'store', 'telemetry', 'a2a'], 'engine reaches the world through the store'),
     only('sandbox', ['crds'], 'sandbox runs code, and knows nothing of who asks or why'),
-    only('gateway', ['crds', 'store', 'telemetry', 'tools', 'sandbox'], 'gateway must scale without the engine'),
+    only('gateway', ['crds', 'store', 'telemetry', 'a2a', 'tools', 'sandbox'], 'gateway must scale without the engine'),
     only('server', ['crds', 'store', 'engine'], 'server must scale without the operator'),
     only('agent-runtime', ['crds'], 'an agent pod carries no control-plane code'),
     only(
@@ -32,7 +33,19 @@ export default {
     ),
     only(
       'cli',
-      ['crds', 'store', 'telemetry', 'tools', 'sandbox', 'engine', 'gateway', 'server', 'agent-runtime', 'operator'],
+      [
+        'crds',
+        'store',
+        'telemetry',
+        'a2a',
+        'tools',
+        'sandbox',
+        'engine',
+        'gateway',
+        'server',
+        'agent-runtime',
+        'operator',
+      ],
       'cli wires the roles',
     ),
     {
@@ -90,7 +103,7 @@ export default {
       severity: 'error',
       from: { path: '^([^/]+)/src/' },
       to: {
-        path: '^(crds|store|telemetry|tools|sandbox|engine|gateway|server|agent-runtime|operator|cli)/src/',
+        path: '^(crds|a2a|store|telemetry|tools|sandbox|engine|gateway|server|agent-runtime|operator|cli)/src/',
         pathNot: ['^$1/src/', '/src/(index|main)\\.ts$'],
       },
     },

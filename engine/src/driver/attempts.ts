@@ -1,15 +1,14 @@
 // The attempts of one run that are at work: those at agents' services, and those in Jobs.
+import { a2aMetadata, type Delegation, type StepOutcome } from '@kadre/crds';
+import { followTask, LET_GO, messageParts, sizedOutput, type Accepted } from '@kadre/a2a';
 import { attemptTraceparent } from '@kadre/telemetry';
 import type { Outcome, Route } from '../core/events.ts';
 import type { Json } from '../core/expression/values.ts';
 import type { Attempt, RunIdentity, Unit } from '../core/state.ts';
 import type { Work } from '../core/work.ts';
-import { followTask, LET_GO, type Accepted } from './a2a/follow.ts';
-import { sizedOutput } from './a2a/task-view.ts';
 import type { Applicant } from './admission.ts';
 import { attemptKey, jobName } from './jobs.ts';
 import type { World } from './world.ts';
-import type { Delegation, StepOutcome } from '@kadre/crds';
 
 /** What an attempt has to tell. */
 export type Report = { id: string; attempt: number } & News;
@@ -146,8 +145,9 @@ export class Attempts {
     };
     const order = {
       messageId: attemptKey(name),
-      work,
-      stepToken: () => mint(name, work.agent),
+      agent: work.agent,
+      parts: messageParts(work),
+      metadata: () => ({ [a2aMetadata.stepToken]: mint(name, work.agent) }),
       headers: spans ? { traceparent: attemptTraceparent(spans, this.#run.uid, id, attempt.attempt) } : {},
       place: () => {
         const { found, serving, url } = agents.resolve(this.#run.namespace, work.agent);

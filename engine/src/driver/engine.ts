@@ -1,8 +1,8 @@
 // Carries out the runs in the store.
+import { A2AConnection } from '@kadre/a2a';
 import { runQueuesOf } from '@kadre/crds';
 import { mintStepToken, type Store, type Topic } from '@kadre/store';
 import { Agent } from 'undici';
-import { A2AConnection } from './a2a/connection.ts';
 import { Admission } from './admission.ts';
 import { systemClock, pause } from './clock.ts';
 import { defaultLimits, type EngineOptions } from './options.ts';

@@ -1,6 +1,7 @@
 // A run from one loading of its log to the next: what is reported is recorded, then what follows from it, and only then
 // is anything done about it.
 import { createHash } from 'node:crypto';
+import type { Accepted } from '@kadre/a2a';
 import type { Delegation } from '@kadre/crds';
 import type { AppendEffects, CachedOutput, NewEvent } from '@kadre/store';
 import { runTraceId, type Span, type Spans } from '@kadre/telemetry';
@@ -13,7 +14,6 @@ import { project } from '../core/project.ts';
 import { noUsage, settle } from '../core/settle.ts';
 import { isOver, type Attempt, type RunState, type Unit } from '../core/state.ts';
 import { workOf } from '../core/work.ts';
-import type { Accepted } from './a2a/follow.ts';
 import { Attempts, type Listener, type Report } from './attempts.ts';
 import { Entrance } from './entrance.ts';
 import { attemptKey, jobName, jobRequest } from './jobs.ts';

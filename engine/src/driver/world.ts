@@ -1,9 +1,9 @@
 // What all runs of one engine share.
+import type { A2AConnection } from '@kadre/a2a';
 import type { RunQueue } from '@kadre/crds';
 import type { Store } from '@kadre/store';
 import type { Spans } from '@kadre/telemetry';
 import type { Logger } from 'pino';
-import type { A2AConnection } from './a2a/connection.ts';
 import type { Admission } from './admission.ts';
 import type { AgentDirectory } from './agents.ts';
 import type { Clock } from './clock.ts';

@@ -1,4 +1,4 @@
-// A2A 1.0 over JSON-RPC, as far as the engine speaks and reads it: ProtoJSON, where a field with its zero value may be
+// A2A 1.0 over JSON-RPC, as far as it is spoken and read here: ProtoJSON, where a field with its zero value may be
 // missing. https://a2a-protocol.org/v1.0.0/specification
 import { z } from 'zod';
 

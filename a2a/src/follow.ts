@@ -1,19 +1,30 @@
-// Hands a task to an agent and stays with it to its end: through cut streams, lost replicas and restarts of the engine.
-import { a2aMetadata, type Delegation, type Failure } from '@kadre/crds';
-import type { Outcome } from '../../core/events.ts';
-import type { Work } from '../../core/work.ts';
-import { pause, type Clock } from '../clock.ts';
+// Hands a task to an agent and stays with it to its end: through cut streams, lost replicas and restarts of whoever asked.
+import type { Delegation, Failure } from '@kadre/crds';
+import { pause, type Clock } from './clock.ts';
 import { CallError, type A2AConnection } from './connection.ts';
 import { replicaUrl } from './instance.ts';
-import { TaskView } from './task-view.ts';
+import { TaskView, type TaskOutcome } from './task-view.ts';
 import { errorCodes, wire, type StreamResponse } from './wire.ts';
 
+export type MessagePart = { text: string } | { data: unknown; mediaType: 'application/json' };
+
+/** What is asked: a prompt, data, or both. */
+export function messageParts({ prompt, input }: { prompt?: string; input?: unknown }): MessagePart[] {
+  return [
+    ...(prompt === undefined ? [] : [{ text: prompt }]),
+    ...(input === undefined ? [] : [{ data: input, mediaType: 'application/json' as const }]),
+  ];
+}
+
 export interface Order {
-  /** The same at each try, so that an agent takes the task once: `<run uid>/<step id>/<attempt>`. */
+  /** The same at each try, so that an agent takes the task once. */
   messageId: string;
-  work: Extract<Work, { kind: 'agent' }>;
-  /** A fresh token for the step. */
-  stepToken: () => string;
+  /** Its name, for people. */
+  agent: string;
+  /** What is asked. */
+  parts: readonly MessagePart[];
+  /** Of the message; made anew for each try. */
+  metadata: () => Record<string, unknown>;
   /** Further headers of the message. */
   headers?: Record<string, string>;
   /** Where the agent is served now. */
@@ -54,7 +65,7 @@ export async function followTask(
   order: Order,
   accepted: Accepted | undefined,
   options: FollowOptions,
-): Promise<Outcome> {
+): Promise<TaskOutcome> {
   const done = new AbortController();
   const follower = new Follower(order, accepted, options, AbortSignal.any([options.detach, done.signal]));
   try {
@@ -81,7 +92,7 @@ class Follower {
     this.#signal = signal;
   }
 
-  async follow(): Promise<Outcome> {
+  async follow(): Promise<TaskOutcome> {
     const { clock } = this.#options;
     for (let wait = FIRST_PAUSE; ; wait = Math.min(wait * 2, LAST_PAUSE)) {
       const started = clock.now();
@@ -95,7 +106,7 @@ class Follower {
     }
   }
 
-  async stopWhenAsked(): Promise<Outcome> {
+  async stopWhenAsked(): Promise<TaskOutcome> {
     const { stop, clock, stopGrace } = this.#options;
     await aborted(stop);
     const deadline = new AbortController();
@@ -109,7 +120,7 @@ class Follower {
   }
 
   /** One try to bring the task to its end; undefined if another one is due. */
-  async #attempt(): Promise<Outcome | undefined> {
+  async #attempt(): Promise<TaskOutcome | undefined> {
     try {
       await (this.#accepted ? this.#resume(this.#accepted) : this.#send());
       return await this.#ended();
@@ -121,16 +132,12 @@ class Follower {
 
   async #send(): Promise<void> {
     const { found, url } = this.#order.place();
-    if (!found) throw new CallError(`there is no agent ${this.#order.work.agent}`, { failure: 'AgentNotFound' });
-    if (url === undefined) throw new CallError(`the agent ${this.#order.work.agent} is not served`);
+    if (!found) throw new CallError(`there is no agent ${this.#order.agent}`, { failure: 'AgentNotFound' });
+    if (url === undefined) throw new CallError(`the agent ${this.#order.agent} is not served`);
     this.#view = new TaskView();
-    const { messageId, work, stepToken, headers } = this.#order;
-    const parts = [
-      ...(work.prompt === undefined ? [] : [{ text: work.prompt }]),
-      ...(work.input === undefined ? [] : [{ data: work.input, mediaType: 'application/json' }]),
-    ];
-    const metadata = { [a2aMetadata.stepToken]: stepToken() };
-    const params = { message: { messageId, role: 'ROLE_USER', parts, metadata }, configuration: { historyLength: 0 } };
+    const { messageId, parts, metadata, headers } = this.#order;
+    const message = { messageId, role: 'ROLE_USER', parts, metadata: metadata() };
+    const params = { message, configuration: { historyLength: 0 } };
     const take = (event: StreamResponse): 'enough' | undefined => this.#take(event, url);
     await this.#options.connection.stream(url, 'SendStreamingMessage', params, this.#signal, take, headers);
     if (!this.#accepted && !this.#view.outcome)
@@ -141,7 +148,7 @@ class Follower {
     const { connection } = this.#options;
     const service = this.#order.place().url;
     const base = accepted.instance ?? service;
-    if (base === undefined) throw new CallError(`the agent ${this.#order.work.agent} is not served`);
+    if (base === undefined) throw new CallError(`the agent ${this.#order.agent} is not served`);
     const id = accepted.taskId;
     let heard = false as boolean;
     const take = (event: StreamResponse): 'enough' | undefined => {
@@ -187,7 +194,7 @@ class Follower {
     this.#onAccepted?.();
   }
 
-  async #ended(): Promise<Outcome | undefined> {
+  async #ended(): Promise<TaskOutcome | undefined> {
     const { outcome, waitsFor } = this.#view;
     if (outcome || waitsFor === undefined) return outcome;
     await this.#cancel(this.#signal);

@@ -1,4 +1,4 @@
-// An agent says which of its replicas holds a task. The engine calls that address later, so it must not be led astray.
+// An agent says which of its replicas holds a task. Whoever asked calls that address later, so it must not be led astray.
 import { BlockList, isIP } from 'node:net';
 
 const elsewhere = new BlockList();

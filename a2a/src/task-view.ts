@@ -7,11 +7,14 @@ import {
   type Failure,
   type FailureReason,
 } from '@kadre/crds';
-import type { Outcome } from '../../core/events.ts';
-import type { Json } from '../../core/expression/values.ts';
 import type { StreamResponse, WireMessage, WirePart, WireStatus, WireTask } from './wire.ts';
 
-/** The largest output of a step, in bytes of JSON. */
+export type Json = null | boolean | number | string | Json[] | { [field: string]: Json };
+
+/** How a task ended. 'stopped': somebody called it off, or its agent gave it up. */
+export type TaskOutcome = { output: Json; bytes: number } | { failure: Failure } | 'stopped';
+
+/** The largest output of a task, in bytes of JSON. */
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 const MAX_MESSAGE_CHARACTERS = 4096;
 
@@ -56,7 +59,7 @@ export class TaskView {
   }
 
   /** How the task ended; undefined while it goes on. */
-  get outcome(): Outcome | undefined {
+  get outcome(): TaskOutcome | undefined {
     if (this.#message) return outputOf([this.#message.parts]);
     switch (this.#status?.state) {
       case 'TASK_STATE_COMPLETED':
@@ -72,14 +75,14 @@ export class TaskView {
     }
   }
 
-  /** What the agent waits for, which a workflow cannot give. */
+  /** What the agent waits for. */
   get waitsFor(): string | undefined {
     const state = this.#status?.state;
     if (state === 'TASK_STATE_INPUT_REQUIRED') return 'more input';
     return state === 'TASK_STATE_AUTH_REQUIRED' ? 'authorisation' : undefined;
   }
 
-  #output(): Outcome {
+  #output(): TaskOutcome {
     const artifacts = [...this.#artifacts.values()];
     if (artifacts.length > 0) return outputOf(artifacts);
     return outputOf(this.#status?.message ? [this.#status.message.parts] : []);
@@ -87,11 +90,11 @@ export class TaskView {
 }
 
 /** Data counts before text: one data part is the output, several are a list. Otherwise the text of all artifacts. */
-function outputOf(artifacts: WirePart[][]): Outcome {
+function outputOf(artifacts: WirePart[][]): TaskOutcome {
   const parts = artifacts.flat();
   if (parts.some((part) => 'raw' in part || 'url' in part)) {
     return {
-      failure: { reason: 'InvalidOutput', message: 'the agent answered with a file; steps take text and data' },
+      failure: { reason: 'InvalidOutput', message: 'the agent answered with a file; only text and data are taken' },
     };
   }
   const data = parts.filter((part) => 'data' in part).map((part) => part.data as Json);
@@ -100,7 +103,7 @@ function outputOf(artifacts: WirePart[][]): Outcome {
 }
 
 /** The output with its size, or the failure of an output that is too large. */
-export function sizedOutput(output: Json): Outcome {
+export function sizedOutput(output: Json): TaskOutcome {
   const bytes = Buffer.byteLength(JSON.stringify(output));
   if (bytes <= MAX_OUTPUT_BYTES) return { output, bytes };
   return {

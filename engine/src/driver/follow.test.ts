@@ -2,19 +2,19 @@ import { TaskState } from '@a2a-js/sdk';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { A2AConnection, followTask, messageParts, type Accepted, type FollowOptions, type Order } from '@kadre/a2a';
+import { a2aMetadata } from '@kadre/crds';
 import { Agent } from 'undici';
-import type { Outcome } from '../../core/events.ts';
 import {
   startAgent,
   type Answer,
   type AgentServer,
   type AgentServerOptions,
   type Behaviour,
-} from '../../testing/agent-server.ts';
-import { until } from '../../testing/bench.ts';
-import { systemClock } from '../clock.ts';
-import { A2AConnection } from './connection.ts';
-import { followTask, type Accepted, type FollowOptions, type Order } from './follow.ts';
+} from '../testing/agent-server.ts';
+import { until } from '../testing/bench.ts';
+import { systemClock } from './clock.ts';
+import type { Outcome } from '../core/events.ts';
 
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -59,8 +59,9 @@ function follow(
   closers.push(() => dispatcher.destroy());
   const order: Order = {
     messageId: 'u1/step/1',
-    work: { kind: 'agent', agent: 'writer', prompt: 'hello' },
-    stepToken: () => 'token',
+    agent: 'writer',
+    parts: [{ text: 'hello' }],
+    metadata: () => ({ [a2aMetadata.stepToken]: 'token' }),
     place: () => ({ found: true, ...(url !== undefined && { url }) }),
     ...more,
   };
@@ -97,7 +98,7 @@ describe('an agent made with the official SDK', () => {
   test('is asked once with text, data and token, and tells which task it is and where', async () => {
     const server = await agent(() => ({ text: 'hi' }));
     const following = follow(server.url, {
-      work: { kind: 'agent', agent: 'writer', prompt: 'hello', input: { a: 1 } },
+      parts: messageParts({ prompt: 'hello', input: { a: 1 } }),
     });
     await following.outcome;
     expect(server.asked).toEqual([
