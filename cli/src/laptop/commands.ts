@@ -14,7 +14,7 @@ function list(flags: string, description: string): Option {
   return new Option(flags, `${description}; repeatable`).argParser(collect);
 }
 
-const noLists = { file: [], input: [], limits: [], event: [], answer: [], stub: [], agent: [] };
+const noLists = { file: [], input: [], limits: [], event: [], answer: [], stub: [], agent: [], tool: [] };
 
 const STORE = 'folder of the history (default: $KADRE_STORE, or kadre below $XDG_STATE_HOME or ~/.local/state)';
 
@@ -69,6 +69,7 @@ function addRun(program: Command): void {
     .addOption(list('--answer <step=json>', 'decide this approval: true, false, or what its form asks for'))
     .addOption(list('--stub <step=json>', 'the output of a container step, which cannot run here'))
     .addOption(list('--agent <name=url>', 'ask this agent where it is served already, by A2A'))
+    .addOption(list('--tool <name=url>', 'where the MCP server of this Tool runs, whose image cannot run here'))
     .addOption(outputOption())
     .option('-q, --quiet', 'show no progress')
     .addOption(

@@ -16,6 +16,7 @@ export interface RunOptions extends HistoryOptions {
   answer: string[];
   stub: string[];
   agent: string[];
+  tool: string[];
   output: Output;
   quiet?: boolean;
   logLevel: string;

@@ -28,6 +28,20 @@ const mistakes: Omit<Refusal, 'kind'>[] = [
     message: 'a Tool is one of mcp, http, openapi and builtin: set exactly one',
     right: mcp({}),
   },
+  {
+    mistake: 'a server that is at an address, and is to be run as well',
+    wrong: mcp({ server: { image: 'crm:1' } }),
+    where: 'spec.mcp',
+    message: 'the server is at url, or Kadre runs its image: set one of url and server',
+    right: tool({ mcp: { server: { image: 'crm:1' } } }),
+  },
+  {
+    mistake: 'a way out to a host, which network policies do not know',
+    wrong: tool({ mcp: { server: { image: 'crm:1', egress: [{ cidr: 'crm.example.com', ports: [443] }] } } }),
+    where: 'spec.mcp.server.egress[0].cidr',
+    message: 'should match',
+    right: tool({ mcp: { server: { image: 'crm:1', egress: [{ cidr: '203.0.113.0/24', ports: [443] }] } } }),
+  },
   ...['Host', 'authorization', 'Cookie', 'IDEMPOTENCY-KEY', 'Content-Length'].map((name): Omit<Refusal, 'kind'> => ({
     mistake: `the header ${name}`,
     wrong: mcp({ headers: [{ name, value: 'x' }] }),

@@ -23,10 +23,10 @@ spec: {steps: [{name: train, container: {image: 'trainer:1'}}]}
 
 function pinned(
   text: string,
-  options: { target?: string; prompt?: string; stubs?: object; served?: object; env?: object } = {},
+  options: { target?: string; prompt?: string; stubs?: object; served?: object; servers?: object; env?: object } = {},
 ) {
   const catalog = catalogOf(parseDocuments(text, 'x.yaml', 0), 'default');
-  const { target, prompt, stubs = {}, served = {}, env = {} } = options;
+  const { target, prompt, stubs = {}, served = {}, servers = {}, env = {} } = options;
   const wanted = {
     namespace: 'default',
     ...(target !== undefined && { target }),
@@ -35,6 +35,7 @@ function pinned(
   return pin(catalog, findTarget(catalog, wanted), {
     stubs: new Map(Object.entries(stubs)),
     served: new Map(Object.entries(served) as [string, string][]),
+    servers: new Map(Object.entries(servers) as [string, string][]),
     env: env as Record<string, string>,
   });
 }
@@ -78,6 +79,17 @@ ${api}\nkind: Workflow\nmetadata: {name: outer}\nspec: {steps: [{name: a, agent:
     const { pinned: run } = pinned(keyed, { ...outer, env: { KADRE_SECRET_S_K: 'x' } });
     expect(run.tools?.map(({ metadata }) => metadata.name)).toEqual(['search']);
     expect(JSON.stringify(run)).not.toContain('KADRE_SECRET');
+  });
+
+  test('with a Tool whose image cannot run here, at the address where somebody runs it', () => {
+    const served = `${workflow('outer', '{name: a, agent: {name: writer, prompt: Go}}').replace(
+      'model: m}',
+      'model: m, tools: [{name: crm}]}',
+    )}---\n${api}\nkind: Tool\nmetadata: {name: crm}\nspec: {mcp: {server: {image: 'crm:1'}}}\n`;
+    expect(() => pinned(served, outer)).toThrow(/Tool crm runs the image crm:1.*add --tool crm=URL/);
+    expect(() => pinned(served, { ...outer, servers: { crn: 'http://x' } })).toThrow(/--tool crn: no agent/);
+    const { pinned: run } = pinned(served, { ...outer, servers: { crm: 'http://localhost:9/mcp' } });
+    expect(run.tools?.[0]?.spec.mcp).toEqual({ url: 'http://localhost:9/mcp' });
   });
 
   test('with agents asked in this process wherever a cluster would ask them, and devices left out with a warning', () => {

@@ -43,6 +43,8 @@ export interface PinOptions {
   stubs: ReadonlyMap<string, unknown>;
   /** Agents that somebody else serves, by name: their URLs. */
   served: ReadonlyMap<string, string>;
+  /** Where servers of Tools run that a cluster would run from their images, by the name of the Tool. */
+  servers: ReadonlyMap<string, string>;
   env: Environment;
 }
 
@@ -55,9 +57,13 @@ export function pin(catalog: Catalog, target: Target, options: PinOptions): { pi
   const specs = [target.workflow, ...called.map(({ object }) => object.spec)];
   const agents = search.agents(specs, options.served);
   const models = search.models(agents, options.env);
-  const tools = search.tools(agents, options.env);
+  const tools = search.tools(agents, options.env).map((tool) => search.served(tool, options.servers));
   const budgets = search.budgets();
   noticeStrangers(options, specs, search.obstacles);
+  for (const name of options.servers.keys()) {
+    if (!tools.some(({ object }) => object.metadata.name === name))
+      search.obstacles.push(`--tool ${name}: no agent of this run has this Tool`);
+  }
   const local = (spec: WorkflowSpec, name: string) => localized(spec, name, options.stubs, search.obstacles, warnings);
   // What is malformed cannot be looked at any closer.
   const workflow = search.obstacles.length > 0 ? target.workflow : local(target.workflow, target.subject);
@@ -166,6 +172,19 @@ class Search {
         this.obstacles.push(missingToolKey(tool.object, ref));
       return tool ?? [];
     });
+  }
+
+  /** The Tool with the address of its server, where somebody has started that. */
+  served(tool: Found<Tool>, servers: PinOptions['servers']): Found<Tool> {
+    const { metadata, spec } = tool.object;
+    const { server, ...mcp } = spec.mcp ?? {};
+    if (!server) return tool;
+    const url = servers.get(metadata.name);
+    if (url !== undefined) return { ...tool, object: { ...tool.object, spec: { ...spec, mcp: { ...mcp, url } } } };
+    this.obstacles.push(
+      `Tool ${metadata.name} runs the image ${server.image}, and images run in clusters alone: start its server yourself and add --tool ${metadata.name}=URL`,
+    );
+    return tool;
   }
 
   /** All of the namespace: nobody names them, and each of them holds. */

@@ -106,7 +106,12 @@ async function fromManifests(target: string | undefined, options: RunOptions, ar
   const stubs = new Map(
     options.stub.map((text) => pair(text, '--stub')).map(([step, json]) => [step, strictJson(json, `--stub ${step}`)]),
   );
-  const { pinned: bare, warnings } = pin(catalog, found, { stubs, served: servedAgents(options), env });
+  const { pinned: bare, warnings } = pin(catalog, found, {
+    stubs,
+    served: servedAgents(options),
+    servers: addresses(options.tool, '--tool'),
+    env,
+  });
   for (const warning of warnings) terminal.note(`warning: ${warning}`);
   const input = await inputOf(bare.workflow, options, bare.input ?? base, terminal);
   const limits = readLimits(options.limits, bare.limits);
@@ -170,12 +175,14 @@ export async function readLog(folder: RunFolder, { name, uid }: RunRecord): Prom
   }
 }
 
-function servedAgents({ agent }: RunOptions): Map<string, string> {
+const servedAgents = ({ agent }: RunOptions): Map<string, string> => addresses(agent, '--agent');
+
+function addresses(given: string[], option: '--agent' | '--tool'): Map<string, string> {
   return new Map(
-    agent.map((text) => {
-      const [name, url] = pair(text, '--agent');
+    given.map((text) => {
+      const [name, url] = pair(text, option);
       if (!URL.canParse(url) || !/^https?:/.test(url))
-        throw new UsageError(`--agent ${text}: write --agent ${name}=http://localhost:8080`);
+        throw new UsageError(`${option} ${text}: write ${option} ${name}=http://localhost:8080`);
       return [name, url.replace(/\/+$/, '')];
     }),
   );
