@@ -1,6 +1,7 @@
 // What every store must do, whatever database it keeps its facts in.
 import { afterEach, beforeEach, describe } from '@jest/globals';
 import { describeApprovals } from './contract/approvals.ts';
+import { describeConversations } from './contract/conversations.ts';
 import { describeDecisions } from './contract/decisions.ts';
 import { describeEngines } from './contract/engines.ts';
 import type { StoreUnderTest } from './contract/fixtures.ts';
@@ -14,6 +15,7 @@ import { describePublished } from './contract/published.ts';
 import { describeQueues } from './contract/queues.ts';
 import { describeRetention } from './contract/retention.ts';
 import { describeRuns } from './contract/runs.ts';
+import { describeSandboxes } from './contract/sandboxes.ts';
 import { describeUsage } from './contract/usage.ts';
 import { describeValues } from './contract/values.ts';
 
@@ -40,6 +42,8 @@ export function describeStore(name: string, open: () => Promise<StoreUnderTest>)
     describe('the ledger', () => describeLedger(subject));
     describe('the journal', () => describeJournal(subject));
     describe('decisions', () => describeDecisions(subject));
+    describe('sandboxes', () => describeSandboxes(subject));
+    describe('conversations', () => describeConversations(subject));
     describe('retention', () => describeRetention(subject));
     describe('hints', () => describeHints(subject));
   });

@@ -15,6 +15,7 @@ export { collectBlobs, withBlobs, type OffloadOptions } from './blobs/offload.ts
 export { openS3 } from './blobs/s3.ts';
 export type { S3Credentials, S3Options } from './blobs/s3-client.ts';
 export { BoundedMap } from './bounded-map.ts';
+export type { Conversations, Turn } from './conversations.ts';
 export type { Decision, DecisionFilter, Decisions } from './decisions.ts';
 export * from './errors.ts';
 export type { Journal, JournalEntry, JournalKey } from './journal.ts';
@@ -33,5 +34,15 @@ export { isPostgres, openPostgresStore, openStore } from './open.ts';
 export type { PostgresStoreOptions } from './postgres/settings.ts';
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts';
 export { lockStore } from './sqlite/lock.ts';
+export {
+  sandboxPool,
+  sandboxPoolKey,
+  type OfferedSandbox,
+  type SandboxClaim,
+  type Sandboxes,
+  type SandboxOffer,
+  type SandboxPlace,
+  type SandboxPool,
+} from './sandboxes.ts';
 export { mintStepToken, verifyStepToken, type StepClaims } from './step-token.ts';
 export * from './store.ts';

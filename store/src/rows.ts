@@ -1,8 +1,10 @@
 // What both databases keep in their tables, and what it means.
+import type { Turn } from './conversations.ts';
 import type { Decision } from './decisions.ts';
 import type { JournalEntry } from './journal.ts';
 import { optionalField } from './json.ts';
 import type { Amount, Balance } from './ledger.ts';
+import type { SandboxClaim } from './sandboxes.ts';
 import type {
   ApprovalDecision,
   ApprovalRecord,
@@ -108,6 +110,12 @@ export interface JournalRow {
   kind: 'model' | 'tool';
   answer: string;
   at: number;
+}
+
+export interface ClaimRow {
+  id: string;
+  namespace: string;
+  spec: string;
 }
 
 export interface DecisionRow {
@@ -244,3 +252,18 @@ export function decisionOf({ run, step, attempt, chosen, alternatives, ...row }:
     alternatives: JSON.parse(alternatives),
   };
 }
+
+export const claimOf = ({ id, namespace, spec }: ClaimRow): SandboxClaim => ({
+  id,
+  namespace,
+  spec: JSON.parse(spec) as SandboxClaim['spec'],
+});
+
+export interface TurnRow {
+  id: string;
+  seq: number;
+  at: number;
+  messages: string;
+}
+
+export const turnOf = ({ messages, ...row }: TurnRow): Turn => ({ ...row, messages: JSON.parse(messages) as unknown });

@@ -9,9 +9,11 @@ import type {
   StepOutcome,
   StepPayload,
 } from '@kadre/crds';
+import type { Conversations } from './conversations.ts';
 import type { Decisions } from './decisions.ts';
 import type { Journal } from './journal.ts';
 import type { Ledger, UsageRecord, UsageTotal } from './ledger.ts';
+import type { Sandboxes } from './sandboxes.ts';
 
 export type { UsageRecord, UsageTotal } from './ledger.ts';
 
@@ -66,13 +68,19 @@ export interface RunControls {
   cancellation?: string;
 }
 
-/** A decision that the engine asks people for. */
+/** A decision that people are asked for: by the engine for a step, or for what an agent wants to do or know in one. */
 export interface ApprovalRequest {
-  /** `<run uid>/<step id>/<attempt>` */
+  /**
+   * `<run uid>/<step id>/<attempt>`; of a call of a tool with its number, as in `…/<attempt>/<call>`, and of a question of the
+   * agent as in `…/<attempt>/question-<number>`.
+   */
   key: string;
   run: { uid: string; namespace: string; name: string };
   step: string;
   attempt: number;
+  /** `hash`: of all that is approved, so that nothing else is done under its number. */
+  call?: { number: number; hash: string };
+  question?: number;
   /** Deterministic name of the Approval. */
   name: string;
   message: string;
@@ -95,7 +103,7 @@ export interface ApprovalDecision {
 }
 
 export interface ApprovalRecord extends ApprovalRequest {
-  /** withdrawn: the engine no longer waits for it. */
+  /** withdrawn: nobody waits for it any more. */
   state: 'open' | 'decided' | 'withdrawn';
   decision?: ApprovalDecision;
 }
@@ -203,9 +211,11 @@ export type Topic =
   | 'decisions'
   | 'events'
   | 'queues'
+  | 'sandboxes'
+  | 'sandbox-claims'
   | 'projections';
 
-export interface Store extends Ledger, Journal, Decisions {
+export interface Store extends Ledger, Journal, Decisions, Sandboxes, Conversations {
   // operator → engine
   /** Idempotent by uid. Resolves once it is safe on disk; `false` if the run was known already. */
   submitRun(submission: RunSubmission): Promise<boolean>;
@@ -278,6 +288,10 @@ export interface Store extends Ledger, Journal, Decisions {
   openApprovals(): Promise<ApprovalRecord[]>;
   approval(key: string): Promise<ApprovalRecord | undefined>;
   approvalsOfRun(uid: string): Promise<ApprovalRecord[]>;
+  /** Idempotent by key: the first request counts, and comes back. `undefined` if the run is over, or not known. */
+  askApproval(request: ApprovalRequest): Promise<ApprovalRecord | undefined>;
+  /** Idempotent. What is decided stays so. */
+  withdrawApproval(key: string): Promise<void>;
   /** The first decision counts. `false` if there was one already, or if nobody waits for it. */
   decideApproval(key: string, decision: ApprovalDecision): Promise<boolean>;
 
@@ -310,7 +324,7 @@ export interface Store extends Ledger, Journal, Decisions {
 
   /**
    * Calls back after a commit that touched the topic, here or elsewhere; `key` is a run's uid, a job's or approval's key,
-   * `<namespace>/<event name>`, or a queue. An empty key: hints may have been lost, look at everything.
+   * `<namespace>/<event name>`, a queue, or `<namespace>/<pool>` of sandboxes. An empty key: hints may have been lost, look at everything.
    */
   subscribe(topic: Topic, listener: (key: string) => void): () => void;
   close(): Promise<void>;
@@ -331,7 +345,7 @@ export interface AppendEffects {
   /** Keys of approvals that are no longer waited for. */
   withdraw?: string[];
   cache?: CachedOutput[];
-  /** The run is over. */
+  /** The run is over, and with it whatever people were asked on its behalf. */
   closed?: boolean;
   /** The seat of the engine that writes; absent: whoever writes has no seat, and the run no owner. */
   epoch?: number;

@@ -1,7 +1,7 @@
-// What the engine asks for and somebody else answers: Jobs and approvals.
+// What runs ask for and somebody else answers: Jobs and approvals.
 import { json } from '../json.ts';
 import { approvalOf, jobOf, type ApprovalRow, type JobRow } from '../rows.ts';
-import type { ApprovalDecision, JobRecord, Store } from '../store.ts';
+import type { ApprovalDecision, ApprovalRequest, JobRecord, Store } from '../store.ts';
 import type { Access } from './access.ts';
 
 type Outcome = NonNullable<JobRecord['outcome']>;
@@ -34,6 +34,17 @@ export function approvals({ db, touch }: Access) {
       return row && approvalOf(row);
     },
     approvalsOfRun: async (uid: string) => (await db.read<ApprovalRow>('approvalsOfRun', [uid])).map(approvalOf),
+    askApproval: async (request: ApprovalRequest) => {
+      const { key, run } = request;
+      const { count, unsure } = await db.write('askApproval', [key, run.uid, json(request)]);
+      if (count > 0 || unsure) touch('approvals', key);
+      const [row] = await db.read<ApprovalRow>('approval', [key]);
+      return row && approvalOf(row);
+    },
+    withdrawApproval: async (key: string) => {
+      const { count, unsure } = await db.write('withdrawApproval', [key]);
+      if (count > 0 || unsure) touch('approvals', key);
+    },
     decideApproval: async (key: string, decision: ApprovalDecision) => {
       const first = (await db.write('decideApproval', [key, json(decision), db.nextCall()])).count > 0;
       if (first) touch('decisions', key);

@@ -4,6 +4,7 @@ import type { Access } from './access.ts';
 import { Appends } from './appends.ts';
 import { approvals, jobs } from './asked.ts';
 import { Batches } from './batches.ts';
+import { conversations } from './conversations.ts';
 import { Database } from './database.ts';
 import { decisions } from './decisions.ts';
 import { engines } from './engines.ts';
@@ -14,6 +15,7 @@ import { ledger } from './ledger.ts';
 import { log } from './log.ts';
 import { published } from './published.ts';
 import { runs } from './runs.ts';
+import { sandboxes } from './sandboxes.ts';
 import { settingsOf, type PostgresStoreOptions } from './settings.ts';
 
 /** As `openPostgresStore` says, which loads this when it is needed. */
@@ -51,6 +53,8 @@ export async function connectStore(where: string | PostgresStoreOptions): Promis
     ...ledger(access, payments),
     ...journal(access, answers),
     ...decisions(access, reasons),
+    ...conversations(access),
+    ...sandboxes(access),
     subscribe: hints.subscribe.bind(hints),
     close,
   };

@@ -5,10 +5,22 @@
 // Each write is one statement, and so one transaction and one round trip; what takes several steps is a function. Where it
 // matters who was first, the row keeps the number of the call that wrote it: a call whose answer was lost asks again, and
 // recognises its own work.
+import { askedByAgents } from './schema/asked-by-agents.ts';
+import { conversations } from './schema/conversations.ts';
 import { decisions } from './schema/decisions.ts';
 import { first } from './schema/first.ts';
 import { gateways } from './schema/gateways.ts';
 import { ledgerAndJournal } from './schema/ledger-and-journal.ts';
 import { queueLimits } from './schema/queue-limits.ts';
+import { sandboxes } from './schema/sandboxes.ts';
 
-export const migrations = [first, ledgerAndJournal, queueLimits, decisions, gateways];
+export const migrations = [
+  first,
+  ledgerAndJournal,
+  queueLimits,
+  decisions,
+  gateways,
+  askedByAgents,
+  sandboxes,
+  conversations,
+];

@@ -9,6 +9,7 @@ const DECISION =
   'SELECT id, at, kind, namespace, agent, run, step, attempt, call, subject, chosen, reason, alternatives, version FROM decisions';
 const AMONG = `AND kind = coalesce($2, kind) AND subject = coalesce($3, subject) AND agent = coalesce($4, agent)
     AND at >= coalesce($5, at) AND at < coalesce($6, at + 1) ORDER BY at DESC, id COLLATE "C" DESC LIMIT $7`;
+const OF_CONVERSATION = 'turns WHERE namespace = $1 AND agent = $2 AND conversation = $3';
 const APPROVAL = 'SELECT request, state, decision FROM approvals';
 
 export const statements = {
@@ -43,7 +44,7 @@ export const statements = {
   claimRuns: 'SELECT uid FROM claim_runs($1, $2)',
   ownedRuns: 'SELECT uid FROM runs WHERE owner = $1 AND NOT closed ORDER BY id',
 
-  append: 'SELECT verdicts, hints FROM append($1)',
+  append: 'SELECT verdicts, hints FROM append_and_withdraw($1)',
   events: `
     SELECT seq, at, type, data FROM events WHERE run = (SELECT id FROM runs WHERE uid = $1) AND seq > $2 ORDER BY seq`,
 
@@ -60,6 +61,11 @@ export const statements = {
   openApprovals: `${APPROVAL} WHERE state = 'open' ORDER BY id`,
   approval: `${APPROVAL} WHERE key = $1`,
   approvalsOfRun: `${APPROVAL} WHERE run = $1 ORDER BY id`,
+  // Only for a run that is not over, nor ends meanwhile.
+  askApproval: `
+    WITH alive AS (SELECT uid FROM runs WHERE uid = $2 AND NOT closed FOR SHARE)
+    INSERT INTO approvals (key, run, request) SELECT $1, uid, $3 FROM alive ON CONFLICT (key) DO NOTHING`,
+  withdrawApproval: "UPDATE approvals SET state = 'withdrawn' WHERE key = $1 AND state = 'open'",
   decideApproval: `
     UPDATE approvals SET state = 'decided', decision = $2, call = $3 WHERE key = $1 AND (state = 'open' OR call = $3)`,
 
@@ -124,6 +130,36 @@ export const statements = {
     ) SELECT '{}'::text[] AS verdicts, '{}'::text[] AS hints`,
   decisionsOfRun: `${DECISION} WHERE run = $1 ${AMONG}`,
   decisionsOfNamespace: `${DECISION} WHERE namespace = $1 ${AMONG}`,
+
+  offerSandbox: `
+    INSERT INTO sandboxes (id, namespace, pool, url, key, call) VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (id) DO UPDATE SET call = excluded.call WHERE sandboxes.call = excluded.call`,
+  withdrawSandbox: 'UPDATE sandboxes SET spent = true WHERE id = $1 AND (claim IS NULL OR spent)',
+  forgetSandbox: `
+    WITH expired AS (DELETE FROM sandbox_claims WHERE expires_at <= clock_timestamp())
+    DELETE FROM sandboxes WHERE id = $1`,
+  offeredSandboxes: `
+    SELECT id, CASE
+      WHEN spent THEN 'spent' WHEN claim IS NULL THEN 'free'
+      WHEN EXISTS (SELECT FROM sandbox_claims AS one WHERE one.id = claim AND expires_at > clock_timestamp()) THEN 'taken'
+      ELSE 'spent' END AS state
+    FROM sandboxes WHERE namespace = $1 AND pool = $2 ORDER BY number`,
+  waitingClaims: `
+    SELECT id, namespace, spec FROM sandbox_claims AS one
+    WHERE namespace = $1 AND pool = $2 AND expires_at > clock_timestamp()
+      AND NOT EXISTS (SELECT FROM sandboxes WHERE claim = one.id)
+    ORDER BY number`,
+  sandboxPools: 'SELECT namespace, pool FROM sandboxes UNION SELECT namespace, pool FROM sandbox_claims',
+  claimSandbox: 'SELECT changed, id, url, key FROM claim_sandbox($1, $2, $3, $4, $5)',
+  releaseSandbox: `
+    WITH spent AS (UPDATE sandboxes SET spent = true WHERE claim = $1)
+    DELETE FROM sandbox_claims WHERE id = $1 RETURNING namespace, pool`,
+
+  turns: `SELECT id, seq, at, messages FROM ${OF_CONVERSATION} ORDER BY seq`,
+  conversationOf: 'SELECT conversation FROM turns WHERE namespace = $1 AND agent = $2 AND id = $3 LIMIT 1',
+  rememberTurn: 'SELECT verdict, seq FROM remember_turn($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
+  forgetConversation: `DELETE FROM ${OF_CONVERSATION}`,
+  pruneConversations: 'DELETE FROM turns WHERE at < $1',
   insertSecret: 'INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING',
   secret: 'SELECT value FROM secrets WHERE name = $1',
 };

@@ -1,7 +1,7 @@
-// What the engine asks for and somebody else answers: Jobs and approvals.
+// What runs ask for and somebody else answers: Jobs and approvals.
 import { json } from '../json.ts';
 import { approvalOf, jobOf, type ApprovalRow, type JobRow } from '../rows.ts';
-import type { ApprovalDecision, JobRecord, Store } from '../store.ts';
+import type { ApprovalDecision, ApprovalRequest, JobRecord, Store } from '../store.ts';
 import type { Access } from './access.ts';
 
 type Outcome = NonNullable<JobRecord['outcome']>;
@@ -38,6 +38,17 @@ export function approvals({ sql, write, read }: Access) {
       }),
     approvalsOfRun: (uid: string) =>
       read(() => (sql.approvalsOfRun.all(uid) as unknown as ApprovalRow[]).map(approvalOf)),
+    askApproval: (request: ApprovalRequest) =>
+      write((touch) => {
+        const { key, run } = request;
+        if (sql.askApproval.run(key, run.uid, json(request)).changes > 0) touch('approvals', key);
+        const row = sql.approval.get(key) as ApprovalRow | undefined;
+        return row && approvalOf(row);
+      }),
+    withdrawApproval: (key: string) =>
+      write((touch) => {
+        if (sql.withdrawApproval.run(key).changes > 0) touch('approvals', key);
+      }),
     decideApproval: (key: string, decision: ApprovalDecision) =>
       write((touch) => {
         const first = sql.decideApproval.run(json(decision), key).changes > 0;

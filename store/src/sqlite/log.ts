@@ -24,6 +24,9 @@ export function log({ sql, write, read }: Access) {
           leaveQueues(sql, touch, uid);
         }
         ask(sql, touch, uid, effects);
+        if (effects.closed) {
+          for (const { key } of sql.withdrawApprovals.all(uid) as { key: string }[]) touch('approvals', key);
+        }
         if (effects.projection && sql.upsertProjection.run(uid, json(effects.projection)).changes > 0)
           touch('projections', uid);
       }),

@@ -198,6 +198,43 @@ const migrations = [
   CREATE INDEX decisions_of_namespace ON decisions (namespace, at);
   CREATE INDEX decisions_by_age ON decisions (at) WHERE run IS NULL;
   `,
+  `
+  CREATE TABLE sandboxes (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    namespace TEXT NOT NULL,
+    pool TEXT NOT NULL,
+    url TEXT NOT NULL,
+    key TEXT NOT NULL,
+    claim TEXT UNIQUE,
+    spent INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX sandboxes_of_pool ON sandboxes (namespace, pool, number);
+
+  CREATE TABLE sandbox_claims (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    namespace TEXT NOT NULL,
+    pool TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+  ) STRICT;
+  `,
+  `
+  CREATE TABLE turns (
+    namespace TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    conversation TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    messages TEXT NOT NULL,
+    PRIMARY KEY (namespace, agent, conversation, seq)
+  ) STRICT;
+  CREATE INDEX turns_by_id ON turns (namespace, agent, id);
+  CREATE INDEX turns_by_age ON turns (at);
+  `,
 ];
 
 /** Brings the schema up to date in one transaction. Several threads may do this at once. `target`: an earlier schema. */

@@ -5,6 +5,7 @@ import { StoreClosedError } from '../errors.ts';
 import type { Store } from '../store.ts';
 import { approvals, jobs } from './asked.ts';
 import type { Access } from './access.ts';
+import { conversations } from './conversations.ts';
 import { decisions } from './decisions.ts';
 import { engines } from './engines.ts';
 import { storeError } from './failures.ts';
@@ -18,6 +19,7 @@ import { migrate } from './migrations.ts';
 import { published } from './published.ts';
 import { queues } from './queues.ts';
 import { runs } from './runs.ts';
+import { sandboxes } from './sandboxes.ts';
 import { prepareStatements } from './statements.ts';
 
 export interface SqliteStoreOptions {
@@ -61,6 +63,8 @@ export function openSqliteStore(path: string, options: SqliteStoreOptions = {}):
     ...ledger(access),
     ...journal(access),
     ...decisions(access),
+    ...conversations(access),
+    ...sandboxes(access),
     subscribe: hints.subscribe.bind(hints),
     async close() {
       await commits.close();

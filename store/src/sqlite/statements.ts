@@ -31,6 +31,8 @@ export function prepareStatements(db: DatabaseSync) {
     ...ofTheLedger(sql),
     ...ofTheJournal(sql),
     ...ofDecisions(sql),
+    ...ofConversations(sql),
+    ...ofSandboxes(sql),
   };
 }
 
@@ -147,6 +149,12 @@ const APPROVAL = 'SELECT request, state, decision FROM approvals';
 function ofApprovals(sql: Prepare) {
   return {
     insertApproval: sql('INSERT INTO approvals (key, run, request) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING'),
+    /** Only for a run that is not over. */
+    askApproval: sql(
+      `INSERT INTO approvals (key, run, request) SELECT ?1, uid, ?3 FROM runs WHERE uid = ?2 AND closed = 0
+       ON CONFLICT (key) DO NOTHING`,
+    ),
+    withdrawApprovals: sql("UPDATE approvals SET state = 'withdrawn' WHERE run = ? AND state = 'open' RETURNING key"),
     withdrawApproval: sql("UPDATE approvals SET state = 'withdrawn' WHERE key = ? AND state = 'open'"),
     openApprovals: sql(`${APPROVAL} WHERE state = 'open' ORDER BY id`),
     approval: sql(`${APPROVAL} WHERE key = ?`),
@@ -256,5 +264,63 @@ function ofDecisions(sql: Prepare) {
     decisionsOfRun: sql(`${DECISION} WHERE run = ?1 ${AMONG}`),
     decisionsOfNamespace: sql(`${DECISION} WHERE namespace = ?1 ${AMONG}`),
     pruneDecisions: sql('DELETE FROM decisions WHERE run IS NULL AND at < ?'),
+  };
+}
+
+function ofSandboxes(sql: Prepare) {
+  const unclaimed = 'NOT EXISTS (SELECT 1 FROM sandboxes WHERE claim = sandbox_claims.id)';
+  return {
+    offerSandbox: sql(
+      'INSERT INTO sandboxes (id, namespace, pool, url, key) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
+    ),
+    withdrawSandbox: sql('UPDATE sandboxes SET spent = 1 WHERE id = ? AND (claim IS NULL OR spent = 1)'),
+    forgetSandbox: sql('DELETE FROM sandboxes WHERE id = ?'),
+    forgetClaims: sql('DELETE FROM sandbox_claims WHERE expires_at <= ?'),
+    offeredSandboxes: sql(
+      `SELECT id, CASE
+         WHEN spent = 1 THEN 'spent' WHEN claim IS NULL THEN 'free'
+         WHEN EXISTS (SELECT 1 FROM sandbox_claims WHERE id = claim AND expires_at > ?3) THEN 'taken' ELSE 'spent'
+       END AS state FROM sandboxes WHERE namespace = ?1 AND pool = ?2 ORDER BY number`,
+    ),
+    waitingClaims: sql(
+      `SELECT id, namespace, spec FROM sandbox_claims
+       WHERE namespace = ? AND pool = ? AND expires_at > ? AND ${unclaimed} ORDER BY number`,
+    ),
+    sandboxPools: sql('SELECT namespace, pool FROM sandboxes UNION SELECT namespace, pool FROM sandbox_claims'),
+    insertClaim: sql(
+      'INSERT INTO sandbox_claims (id, namespace, pool, spec, expires_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
+    ),
+    renewClaim: sql('UPDATE sandbox_claims SET expires_at = ? WHERE id = ?'),
+    takeSandbox: sql(
+      `UPDATE sandboxes SET claim = ?1 WHERE number = (
+         SELECT number FROM sandboxes WHERE namespace = ?2 AND pool = ?3 AND claim IS NULL AND spent = 0
+         ORDER BY number LIMIT 1
+       ) AND NOT EXISTS (SELECT 1 FROM sandboxes WHERE claim = ?1)`,
+    ),
+    claimedSandbox: sql('SELECT id, url, key FROM sandboxes WHERE claim = ? AND spent = 0'),
+    spendSandbox: sql('UPDATE sandboxes SET spent = 1 WHERE claim = ?'),
+    deleteClaim: sql('DELETE FROM sandbox_claims WHERE id = ? RETURNING namespace, pool'),
+  };
+}
+
+const OF_CONVERSATION = 'turns WHERE namespace = ?1 AND agent = ?2 AND conversation = ?3';
+
+function ofConversations(sql: Prepare) {
+  return {
+    turns: sql(`SELECT id, seq, at, messages FROM ${OF_CONVERSATION} ORDER BY seq`),
+    turnSeq: sql(`SELECT seq FROM ${OF_CONVERSATION} AND id = ?4`),
+    lastTurn: sql(`SELECT coalesce(max(seq), 0) AS last FROM ${OF_CONVERSATION}`),
+    conversationOf: sql('SELECT conversation FROM turns WHERE namespace = ? AND agent = ? AND id = ? LIMIT 1'),
+    insertTurn: sql('INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
+    leaveOutTurns: sql(
+      `DELETE FROM ${OF_CONVERSATION} AND seq IN (
+         SELECT seq FROM (
+           SELECT seq, count(*) OVER newest AS place, sum(size) OVER newest AS characters FROM ${OF_CONVERSATION}
+           WINDOW newest AS (ORDER BY seq DESC)
+         ) WHERE place > 1 AND (place > ?4 OR characters > ?5)
+       )`,
+    ),
+    forgetConversation: sql(`DELETE FROM ${OF_CONVERSATION}`),
+    pruneConversations: sql('DELETE FROM turns WHERE at < ?'),
   };
 }
