@@ -7,7 +7,7 @@ const only = (name, allowed, comment) => ({
   severity: 'error',
   from: { path: part(name) },
   to: {
-    path: '^(crds|a2a|store|telemetry|tools|sandbox|engine|gateway|server|agent-runtime|operator|cli|test|scripts)/',
+    path: '^(crds|a2a|store|telemetry|tools|sandbox|knowledge|engine|gateway|server|agent-runtime|operator|cli|test|scripts)/',
     pathNot: `^(${[name, ...allowed].join('|')})/`,
   },
 });
@@ -18,6 +18,7 @@ export default {
   forbidden: [
     only('crds', [], 'crds is the root of the tree'),
     only('store', ['crds'], 'store knows the kinds alone'),
+    only('knowledge', ['crds', 'store', 'tools'], 'knowledge fetches documents; what is found of them is in the store'),
     only('telemetry', [], 'telemetry knows ids and spans, and nothing of what they are about'),
     only('tools', ['crds', 'a2a'], 'tools reach out, and decide nothing'),
     only('a2a', ['crds'], 'a2a speaks to agents, whoever asks'),
@@ -28,7 +29,7 @@ export default {
     only('agent-runtime', ['crds'], 'an agent pod carries no control-plane code'),
     only(
       'operator',
-      ['crds', 'store', 'engine', 'tools', 'sandbox'],
+      ['crds', 'store', 'knowledge', 'engine', 'tools', 'sandbox'],
       'operator feeds runs to the engine through the store',
     ),
     only(
@@ -36,6 +37,7 @@ export default {
       [
         'crds',
         'store',
+        'knowledge',
         'telemetry',
         'a2a',
         'tools',
@@ -103,7 +105,7 @@ export default {
       severity: 'error',
       from: { path: '^([^/]+)/src/' },
       to: {
-        path: '^(crds|a2a|store|telemetry|tools|sandbox|engine|gateway|server|agent-runtime|operator|cli)/src/',
+        path: '^(crds|a2a|store|telemetry|tools|sandbox|knowledge|engine|gateway|server|agent-runtime|operator|cli)/src/',
         pathNot: ['^$1/src/', '/src/(index|main)\\.ts$'],
       },
     },

@@ -1,6 +1,7 @@
 // Agent: instructions and a model, and how it is served.
 import { z } from 'zod';
 import { dnsLabel, envVar, gpuRequest, jsonSchema, objectName, resources, someTime } from './common.ts';
+import { knowledgeGrant } from './knowledge.ts';
 import { usd } from './limits.ts';
 import { listMap, rules } from './markers.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
@@ -134,6 +135,12 @@ export const agentSpec = z.object({
     .meta(listMap('name'))
     .optional()
     .describe('What it may use. The gateway calls them, and checks each call.'),
+  knowledge: z
+    .array(knowledgeGrant.describe('One Knowledge.'))
+    .max(16)
+    .meta(listMap('name'))
+    .optional()
+    .describe('What it may search: its model is offered a tool search_<name> for each.'),
   output: z
     .object({ schema: jsonSchema.describe('A JSON Schema.') })
     .optional()

@@ -4,6 +4,7 @@ import { agentSpec, agentStatus } from './agent.ts';
 import { approvalRules, approvalSpec, approvalStatus } from './approval.ts';
 import { budgetSpec, budgetStatus } from './budget.ts';
 import { gpuPoolSpec, gpuPoolStatus } from './gpu-pool.ts';
+import { knowledgeSpec, knowledgeStatus } from './knowledge.ts';
 import { modelSpec, modelStatus } from './model.ts';
 import { runSpec, runStatus } from './run.ts';
 import type { ValidationRule } from './structural.ts';
@@ -133,6 +134,29 @@ export const kinds = {
       reason,
       wide(column('Server', '.status.server', 'What the server says that it is.')),
       wide(column('Description', '.spec.description', 'What it is for.')),
+      message,
+      age,
+    ],
+  },
+  Knowledge: {
+    kind: 'Knowledge',
+    plural: 'knowledges',
+    singular: 'knowledge',
+    shortNames: ['kknow'],
+    scope: 'Namespaced',
+    description: 'Knowledge is documents that agents search: where they come from, and which Model embeds them.',
+    spec: knowledgeSpec,
+    status: knowledgeStatus,
+    rules: [usableName],
+    columns: [
+      column('Model', '.spec.model', 'The Model that embeds.'),
+      count('Documents', '.status.documents', 'How many documents there are.'),
+      count('Chunks', '.status.chunks', 'How many passages they make.'),
+      count('Indexed', '.status.indexed', 'How many of them can be found.'),
+      ready,
+      reason,
+      wide(column('Refreshed', '.status.lastRefresh', 'When all sources were last read.')),
+      wide(column('Description', '.spec.description', 'What is to be found here.')),
       message,
       age,
     ],

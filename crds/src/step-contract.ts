@@ -54,6 +54,8 @@ export const a2aMetadata = {
   tool: 'kadre.dev/tool',
   /** On a status update: the conversation grew too long for the model; a {@link compaction}. */
   compaction: 'kadre.dev/compaction',
+  /** On an artifact: what the answer rests on, a list of {@link citation}. */
+  citations: 'kadre.dev/citations',
   /** On the status message of a task that waits for people's consent to a call: the name of the Approval. */
   approval: 'kadre.dev/approval',
   /** On a failed task's status message: a {@link FailureReason}. */
@@ -138,6 +140,16 @@ export const toolCall = z.object({
 });
 export type ToolCall = z.infer<typeof toolCall>;
 
+/** A passage of a Knowledge. */
+export const citation = z.object({
+  id: z.string().min(1).max(64).describe('What stands in brackets where it is referred to, such as 1 for [1].'),
+  source: z.string().max(192).describe('The Knowledge and its source, such as handbook/pages.'),
+  title: z.string().max(256).optional(),
+  url: z.string().max(2048).optional().describe('Where the document is; configmap:… for one of a ConfigMap.'),
+  passage: z.string().max(512).optional().describe('Its beginning.'),
+});
+export type Citation = z.infer<typeof citation>;
+
 /** What came of it. A call that is refused or fails is told to the model, which may do something else: HTTP status 200. */
 export const toolResult = z.object({
   content: z.array(
@@ -148,6 +160,11 @@ export const toolResult = z.object({
   ),
   isError: z.boolean(),
   reason: z.enum(failureReasons).optional().describe('Why it is an error.'),
+  citations: z
+    .array(citation)
+    .max(64)
+    .optional()
+    .describe('The last parts of content are these passages, in this order; each begins with its id in brackets.'),
   trust: z.enum(['trusted', 'untrusted']),
   structured: z.unknown().optional().describe('For an engine alone: the answer as data, if the tool gave it so.'),
 });
@@ -208,7 +225,10 @@ export type StepPayload = z.infer<typeof stepPayload>;
 
 /** POST STEP_RESULT_PATH: how the step ended. The first report counts; later ones are answered 200 and dropped. */
 export const stepOutcome = z.union([
-  z.object({ output: z.unknown() }),
+  z.object({
+    output: z.unknown(),
+    citations: z.array(citation).max(256).optional().describe('What the output rests on.'),
+  }),
   z.object({ failure: z.object({ reason: z.enum(failureReasons), message: z.string().max(8192) }) }),
 ]);
 export type StepOutcome = z.infer<typeof stepOutcome>;

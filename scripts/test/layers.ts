@@ -19,6 +19,7 @@ const MINUTE = 60_000;
 const PARTS = [
   'crds',
   'store',
+  'knowledge',
   'a2a',
   'telemetry',
   'tools',

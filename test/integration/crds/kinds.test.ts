@@ -25,6 +25,7 @@ const minimal: Record<KindName, object> = {
     schedule: { cron: '0 6 * * *', timeZone: 'UTC', concurrencyPolicy: 'Allow' },
     start: { workflow: { name: 'article' } },
   },
+  Knowledge: { model: 'embed', sources: [{ name: 'pages', configMap: { name: 'pages' } }] },
   Budget: { period: 'month', limits: { costUsd: '50' } },
   GpuPool: {},
 };
@@ -110,6 +111,14 @@ describe('defaults', () => {
       { builtin: { http: { methods: ['GET'] } }, trust: 'untrusted', consequential: false },
     ],
     [
+      'Knowledge',
+      {
+        model: 'embed',
+        sources: [{ name: 'git', git: { url: 'https://a.b/c' }, auth: { secretRef: { name: 's', key: 'k' } } }],
+      },
+      { chunking: { characters: 1200, overlap: 150 }, trust: 'untrusted', sources: [{ auth: { scheme: 'bearer' } }] },
+    ],
+    [
       'Workflow',
       {
         steps: [{ name: 'one', container: { image: 'i' }, forEach: { items: [] }, retry: { limit: 1, backoff: {} } }],
@@ -191,6 +200,13 @@ describe('kubectl get', () => {
       { server: 'kadre', conditions: ready('False', 'Unreachable') },
       ['READY', 'REASON', 'AGE'],
       ['False', 'Unreachable'],
+    ],
+    [
+      'Knowledge',
+      minimal.Knowledge,
+      { documents: 2, chunks: 9, indexed: 4, conditions: ready('False', 'Indexing') },
+      ['MODEL', 'DOCUMENTS', 'CHUNKS', 'INDEXED', 'READY', 'REASON', 'AGE'],
+      ['embed', '2', '9', '4', 'False', 'Indexing'],
     ],
     [
       'Workflow',
