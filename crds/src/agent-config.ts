@@ -7,7 +7,7 @@ const DEFAULT_TURNS = 16;
 const DEFAULT_DURATION = '10m';
 
 export function agentConfigOf(name: string, namespace: string, spec: AgentSpec): AgentConfig {
-  const { description, instructions, model, output, serving, tools = [], knowledge = [], limits } = spec;
+  const { description, instructions, model, output, serving, tools = [], knowledge = [], agents = [], limits } = spec;
   return {
     name,
     namespace,
@@ -15,7 +15,8 @@ export function agentConfigOf(name: string, namespace: string, spec: AgentSpec):
     instructions,
     model,
     ...(output && { output }),
-    tools: tools.length + knowledge.length > 0,
+    tools: tools.length + knowledge.length + agents.length > 0,
+    memory: spec.memory !== undefined,
     limits: {
       turns: limits?.turns ?? DEFAULT_TURNS,
       durationMs: milliseconds(limits?.duration ?? DEFAULT_DURATION),

@@ -125,6 +125,23 @@ const serving = z
     }),
   );
 
+/** Whom an Agent may ask. */
+const agentGrant = z.object({
+  name: dnsLabel.describe('An Agent of this namespace.'),
+  description: z
+    .string()
+    .min(1)
+    .max(1024)
+    .optional()
+    .describe('When to ask it; the model reads it. Absent: what that Agent says of itself.'),
+  handOff: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether it takes the task over: it is sent the conversation, and what it answers is the answer of the task.',
+    ),
+});
+
 export const agentSpec = z.object({
   description: z.string().max(1024).optional().describe('What the agent is for, in a sentence; part of its A2A card.'),
   instructions: z.string().min(1).max(32768).describe('The system prompt.'),
@@ -141,10 +158,27 @@ export const agentSpec = z.object({
     .meta(listMap('name'))
     .optional()
     .describe('What it may search: its model is offered a tool search_<name> for each.'),
+  agents: z
+    .array(agentGrant.describe('One Agent.'))
+    .max(32)
+    .meta(listMap('name'))
+    .optional()
+    .describe('Other agents that it may ask, or hand its task over to. They must be served.'),
   output: z
     .object({ schema: jsonSchema.describe('A JSON Schema.') })
     .optional()
     .describe('What each answer must look like.'),
+  memory: z
+    .object({
+      turns: z
+        .int()
+        .min(1)
+        .max(1000)
+        .default(50)
+        .describe('How many questions with their answers are kept of one conversation. Older ones are left out.'),
+    })
+    .optional()
+    .describe('Remember conversations with callers, who name them by id. Steps of Runs have none.'),
   runtime: z
     .object({
       image: z
@@ -218,4 +252,8 @@ export const agentStatus = z.object({
 
 export type AgentSpec = z.infer<typeof agentSpec>;
 export type AgentStatus = z.infer<typeof agentStatus>;
+export type AgentGrant = z.infer<typeof agentGrant>;
 export type Agent = Resource<AgentSpec, AgentStatus>;
+
+/** So many agents in a row may ask each other, so that a circle comes to an end. */
+export const DELEGATION_DEPTH = 5;

@@ -1,6 +1,7 @@
 // What the control plane and an agent's pod say to each other. Both sides import this file, so neither can drift.
 import { z } from 'zod';
 import { failureReasons } from './reasons.ts';
+import { codeLanguage, sandboxSpec } from './sandbox.ts';
 
 /** Environment of every pod that runs the agent-runtime image; the operator sets it, the runtime reads it. */
 export const runtimeEnv = {
@@ -33,6 +34,8 @@ export const STEP_HEADER = 'kadre-step';
  * under its number is answered from the journal.
  */
 export const CALL_HEADER = 'kadre-call';
+/** Header of a call of a tool outside of steps: how many agents in a row have asked each other, as the message to this one said. */
+export const DEPTH_HEADER = 'kadre-depth';
 /** Header of an answer that came from the journal. */
 export const REPLAYED_HEADER = 'kadre-replayed';
 
@@ -48,6 +51,10 @@ export const a2aMetadata = {
   stepToken: 'kadre.dev/step-token',
   /** On a task: base URL of the replica that holds it, such as http://10.1.2.3:8080 */
   instance: 'kadre.dev/instance',
+  /** On a message outside of runs: how many agents in a row have asked each other, a number; back as {@link DEPTH_HEADER}. */
+  depth: 'kadre.dev/depth',
+  /** On a message outside of runs: whoever asks has read words of strangers, which may be among what is asked. */
+  tainted: 'kadre.dev/tainted',
   /** On a status update: the agent has handed a part of its task to another one; a {@link delegation}. */
   delegation: 'kadre.dev/delegation',
   /** On a status update: the agent calls a tool, or has called it; a {@link toolActivity}. */
@@ -56,6 +63,8 @@ export const a2aMetadata = {
   compaction: 'kadre.dev/compaction',
   /** On an artifact: what the answer rests on, a list of {@link citation}. */
   citations: 'kadre.dev/citations',
+  /** On a task that is completed, and on the status update that says so: the tokens of all its calls. */
+  usage: 'kadre.dev/usage',
   /** On the status message of a task that waits for people's consent to a call: the name of the Approval. */
   approval: 'kadre.dev/approval',
   /** On a failed task's status message: a {@link FailureReason}. */
@@ -109,6 +118,14 @@ export const TOOLS_PATH = '/v1/tools';
  * people have not decided yet. The same call under the same number is asked again then, at once.
  */
 export const TOOL_CALL_PATH = '/v1/tools/call';
+/**
+ * Gateway route: nobody wants the answer of this {@link toolCall} any more, which other agents are at work on. Of a step alone:
+ * outside of steps whoever hangs up says as much, but a step may only have lost its pod, and be begun anew.
+ */
+export const TOOL_CANCEL_PATH = '/v1/tools/cancel';
+
+/** The end of a longer conversation is what is handed over. */
+export const HAND_OFF_CHARACTERS = 65_536;
 
 export const toolList = z.object({
   tools: z.array(
@@ -116,6 +133,13 @@ export const toolList = z.object({
       name: z.string().describe('As the model calls it: letters, digits, _ and -, at most 64.'),
       description: z.string(),
       inputSchema: z.record(z.string(), z.unknown()).describe('A JSON Schema of an object.'),
+      delegation: z
+        .object({
+          agent: z.string(),
+          handOff: z.boolean().describe('It is sent the conversation, and its answer is that of the task.'),
+        })
+        .optional()
+        .describe('Another agent is asked.'),
     }),
   ),
 });
@@ -137,6 +161,13 @@ export const toolCall = z.object({
     .boolean()
     .optional()
     .describe('Outside of steps: whether the task has met untrusted words. In a step the gateway knows.'),
+  conversation: z
+    .string()
+    .max(HAND_OFF_CHARACTERS)
+    .optional()
+    .describe(
+      'Of a hand-off: what was said so far. It follows from the calls before, so that the journal need not know it.',
+    ),
 });
 export type ToolCall = z.infer<typeof toolCall>;
 
@@ -166,7 +197,10 @@ export const toolResult = z.object({
     .optional()
     .describe('The last parts of content are these passages, in this order; each begins with its id in brackets.'),
   trust: z.enum(['trusted', 'untrusted']),
-  structured: z.unknown().optional().describe('For an engine alone: the answer as data, if the tool gave it so.'),
+  structured: z
+    .unknown()
+    .optional()
+    .describe('For an engine, and of a hand-off: the answer as data, if it was given so.'),
 });
 export type ToolResult = z.infer<typeof toolResult>;
 
@@ -178,6 +212,72 @@ export const toolPending = z.object({
   }),
 });
 export type ToolPending = z.infer<typeof toolPending>;
+
+/**
+ * Gateway route: what an agent remembers of conversations outside of steps, if its `spec.memory` is set. GET with
+ * `?conversation=` or, for the one that a turn belongs to, `?turn=`: a {@link conversation}, 404 if there is no such turn.
+ * POST a {@link conversationTurn}: a {@link conversationVerdict}. DELETE with `?conversation=` forgets it.
+ */
+export const CONVERSATIONS_PATH = '/v1/conversations';
+
+const turnMessages = z.array(z.looseObject({ role: z.string() })).min(1);
+
+export const conversation = z.object({
+  conversation: z.string(),
+  turns: z.array(
+    z.object({
+      id: z.string(),
+      seq: z.int().describe('From 1 on. What is before the first that is there was left out.'),
+      at: z.number().describe('Milliseconds since 1970.'),
+      messages: turnMessages,
+    }),
+  ),
+});
+export type Conversation = z.infer<typeof conversation>;
+
+/** What a caller said and what the agent answered, as messages of the chat wire. */
+export const conversationTurn = z.object({
+  conversation: z.string().min(1).max(512),
+  id: z.string().min(1).max(512).describe('Idempotency key within the conversation.'),
+  messages: turnMessages,
+  after: z.int().min(0).optional().describe('The turn that it must follow, 0 for none. Absent: whichever is the last.'),
+});
+export type ConversationTurn = z.infer<typeof conversationTurn>;
+
+/** `known`: it was there before, and is kept as it was. `stale`: another turn came first. */
+export const conversationVerdict = z.object({ verdict: z.enum(['new', 'known', 'stale']) });
+
+/** Gateway route for an engine alone: runs the {@link codeCall} of a step, answered with a {@link codeResult}. */
+export const CODE_PATH = '/v1/code';
+
+const codeFile = z.union([
+  z.object({ path: z.string(), text: z.string() }),
+  z.object({ path: z.string(), base64: z.string() }),
+]);
+export type CodeFile = z.infer<typeof codeFile>;
+
+export const codeCall = z.object({
+  language: codeLanguage,
+  source: z.string(),
+  input: z.unknown().optional(),
+  files: z.array(codeFile).optional(),
+  sandbox: sandboxSpec.optional(),
+  timeoutMs: z.int().min(1),
+});
+export type CodeCall = z.infer<typeof codeCall>;
+
+/** How a program ended: by itself, or because it was stopped, could not be begun, or is lost. HTTP status 200. */
+export const codeResult = z.union([
+  z.object({ failure: z.object({ reason: z.enum(failureReasons), message: z.string() }) }),
+  z.object({
+    exitCode: z.int(),
+    output: z.unknown().optional().describe('What it wrote as JSON to the file that KADRE_OUTPUT names.'),
+    stdout: z.string(),
+    stderr: z.string(),
+    files: z.array(codeFile).describe('What it left in its folder.'),
+  }),
+]);
+export type CodeResult = z.infer<typeof codeResult>;
 
 /** About 100,000 tokens, which all current models take. */
 export const DEFAULT_CONTEXT_CHARACTERS = 400_000;
@@ -192,6 +292,8 @@ export const agentConfig = z.object({
   output: z.object({ schema: z.record(z.string(), z.unknown()) }).optional(),
   /** Whether the gateway has tools for it. */
   tools: z.boolean().default(false),
+  /** Whether the gateway keeps its conversations. */
+  memory: z.boolean().default(false),
   limits: z
     .object({
       turns: z.int(),

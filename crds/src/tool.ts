@@ -116,6 +116,16 @@ const openapi = z
   )
   .describe('An HTTP API with an OpenAPI document. Each operation is a tool.');
 
+const a2a = z
+  .object({
+    url: address.describe(
+      'Where the agent is. Its card is at /.well-known/agent-card.json below that, and tells where and how it answers.',
+    ),
+    headers: headers.optional().describe('Sent with every request.'),
+    auth: auth.optional(),
+  })
+  .describe('An agent anywhere that speaks A2A 1.0 over JSON-RPC. It is asked with a prompt.');
+
 const hosts = z
   .array(
     z
@@ -245,6 +255,7 @@ export const toolSpec = z
     mcp: mcp.optional(),
     http: http.optional(),
     openapi: openapi.optional(),
+    a2a: a2a.optional(),
     builtin: builtin.optional(),
     allow: z
       .array(z.string().min(1).max(253).describe('A name, or a part of names.'))
@@ -282,8 +293,8 @@ export const toolSpec = z
   .meta(
     rules(
       {
-        message: 'a Tool is one of mcp, http, openapi and builtin: set exactly one',
-        rule: '[has(self.mcp), has(self.http), has(self.openapi), has(self.builtin)].exists_one(one, one)',
+        message: 'a Tool is one of mcp, http, openapi, a2a and builtin: set exactly one',
+        rule: '[has(self.mcp), has(self.http), has(self.openapi), has(self.a2a), has(self.builtin)].exists_one(one, one)',
       },
       {
         message: 'allow chooses among operations, which only mcp and openapi have: remove it',
@@ -357,12 +368,14 @@ export function toolSecretAt({
   mcp,
   http,
   openapi,
+  a2a,
   builtin,
 }: ToolSpec): { ref: SecretKeyRef; path: string } | undefined {
   const places = [
     ['spec.mcp.auth', mcp?.auth],
     ['spec.http.auth', http?.auth],
     ['spec.openapi.auth', openapi?.auth],
+    ['spec.a2a.auth', a2a?.auth],
     ['spec.builtin.slack.auth', builtin?.slack?.auth],
     ['spec.builtin.email.auth', builtin?.email?.auth],
     ['spec.builtin.webhook.signature', builtin?.webhook?.signature],
