@@ -4,6 +4,7 @@ import { isProviderModel, type ProviderModel } from '@kadre/crds';
 import type { Registry } from 'prom-client';
 import type { Clock, ModelSource } from '../options.ts';
 import type { Limiter } from '../pipeline/hooks.ts';
+import { forgetIdle } from './forget-idle.ts';
 import { Gate, type GateSurroundings } from './gate.ts';
 import type { Share } from './limits.ts';
 import { createLimitMetrics } from './metrics.ts';
@@ -49,7 +50,7 @@ export function createLimiter(options: LimiterOptions): Required<Limiter> {
     const found = gates.get(key);
     const gate = found && found.model.metadata.uid === uid ? found : new Gate(model, around);
     if (gate !== found) gates.set(key, gate);
-    if (gates.size > MOST_GATES) forgetOne(gates);
+    forgetIdle(gates, MOST_GATES);
     gate.follow(model);
     known.set(model, gate);
     return gate;
@@ -62,12 +63,4 @@ export function createLimiter(options: LimiterOptions): Required<Limiter> {
     },
     available: (model) => (known.get(model) ?? gateOf(model)).available(),
   };
-}
-
-function forgetOne(gates: Map<string, Gate>): void {
-  for (const [key, gate] of gates) {
-    if (!gate.idle) continue;
-    gates.delete(key);
-    return;
-  }
 }

@@ -2,6 +2,7 @@
 import type { ProviderModel } from '@kadre/crds';
 import { GatewayError, unavailable } from '../errors.ts';
 import type { Breaker } from './breaker.ts';
+import { failing, secondsOf } from './words.ts';
 
 /** What a call waits for, or is refused for; values of a metric's label. */
 export type Obstacle = 'requests' | 'tokens' | 'concurrent' | 'provider' | 'breaker' | 'queue';
@@ -19,7 +20,8 @@ interface Refused {
 export function tooLong({ model, obstacle, waitMs, patienceMs }: Refused, breaker: Breaker): GatewayError {
   const { name } = model.metadata;
   const retryAfter = String(secondsOf(waitMs));
-  if (obstacle === 'breaker') return unavailable(`${failing(name, breaker)} It is being tried again.`, retryAfter);
+  if (obstacle === 'breaker')
+    return unavailable(`${failing(`Model ${name}`, breaker)} It is being tried again.`, retryAfter);
   const message = `Model ${name}: ${whyOf(obstacle, model)}, and this call can wait for ${lengthOf(patienceMs)}. ${mendOf(obstacle)} in ${retryAfter} s.`;
   return new GatewayError(429, 'RateLimited', message, { retryAfter });
 }
@@ -27,11 +29,11 @@ export function tooLong({ model, obstacle, waitMs, patienceMs }: Refused, breake
 /** A 503 `ModelUnavailable`. */
 export function resting({ metadata }: ProviderModel, breaker: Breaker, now: number): GatewayError {
   const seconds = secondsOf(breaker.until - now);
-  return unavailable(`${failing(metadata.name, breaker)} It is tried again in ${seconds} s.`, String(seconds));
+  return unavailable(
+    `${failing(`Model ${metadata.name}`, breaker)} It is tried again in ${seconds} s.`,
+    String(seconds),
+  );
 }
-
-const failing = (name: string, { since, why }: Breaker): string =>
-  `Model ${name} has been failing since ${new Date(since).toISOString().slice(0, 19)}Z: ${why}.`;
 
 function whyOf(obstacle: Obstacle, { spec: { limits } }: ProviderModel): string {
   switch (obstacle) {
@@ -51,6 +53,5 @@ function whyOf(obstacle: Obstacle, { spec: { limits } }: ProviderModel): string 
 const mendOf = (obstacle: Obstacle): string =>
   obstacle === 'provider' || obstacle === 'queue' ? 'Try again' : 'Raise spec.limits of the Model, or try again';
 
-const secondsOf = (ms: number): number => Math.max(1, Math.ceil(ms / 1000));
 const lengthOf = (ms: number): string =>
   ms < 1000 ? `${Math.max(0, Math.round(ms))} ms` : `${Math.round(ms / 1000)} s`;

@@ -3,7 +3,9 @@
 import type { Tool } from '@kadre/crds';
 import { ToolError } from '@kadre/tools';
 import { Breaker, type Verdict } from '../limits/breaker.ts';
+import { forgetIdle } from '../limits/forget-idle.ts';
 import { limitsOf, unlimited, type Limited, type Share } from '../limits/limits.ts';
+import { failing, secondsOf } from '../limits/words.ts';
 import type { Clock } from '../options.ts';
 import { Refusal } from './refusal.ts';
 
@@ -33,18 +35,10 @@ export function createGates({ clock, share, random = Math.random }: GatesOptions
       const { uid } = tool.metadata;
       const gate = gates.get(uid) ?? new Gate(random);
       gates.set(uid, gate);
-      if (gates.size > MOST_GATES) forgetOne(gates);
+      forgetIdle(gates, MOST_GATES);
       return gate.enter(tool, share(), clock);
     },
   };
-}
-
-function forgetOne(gates: Map<string, Gate>): void {
-  for (const [uid, gate] of gates) {
-    if (!gate.idle) continue;
-    gates.delete(uid);
-    return;
-  }
 }
 
 class Gate {
@@ -102,9 +96,9 @@ class Gate {
   #mustBeWell({ metadata }: Tool, now: number): void {
     const state = this.#breaker.state(now);
     if (state === 'closed' || (state === 'halfOpen' && this.#breaker.probeFree)) return;
-    const { since, until, why } = this.#breaker;
+    const { until } = this.#breaker;
     const again = state === 'open' ? `It is tried again in ${secondsOf(until - now)} s.` : 'It is being tried again.';
-    const message = `Tool ${metadata.name} has been failing since ${new Date(since).toISOString().slice(0, 19)}Z: ${why}. ${again}`;
+    const message = `${failing(`Tool ${metadata.name}`, this.#breaker)} ${again}`;
     throw new Refusal({ reason: 'ToolFailed', rule: 'breaker', message });
   }
 }
@@ -134,5 +128,3 @@ const tooMany = ({ metadata }: Tool, limit: string, why: string): Refusal =>
     rule: `limits.${limit}`,
     message: `Tool ${metadata.name} cannot be called just now: ${why}.`,
   });
-
-const secondsOf = (ms: number): number => Math.max(1, Math.ceil(ms / 1000));
