@@ -57,6 +57,52 @@ test('a rule that forbids the call holds it from then on, and the agent is told'
   await ready(kubectl, 'agent', 'bookkeeper');
 }, 300_000);
 
+/** A server of the protocol of 2025, in the words of the wire: the image has Node and nothing else. */
+const greeter = `
+const tool = { name: 'greet', description: 'Greets.', inputSchema: { type: 'object', properties: { name: { type: 'string' } } } };
+const answers = {
+  initialize: ({ protocolVersion }) => ({ protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'greeter', version: '1' } }),
+  'tools/list': () => ({ tools: [tool] }),
+  'tools/call': ({ arguments: { name } }) => ({ content: [{ type: 'text', text: process.env.GREETING + ', ' + name }] }),
+};
+require('http').createServer(async (request, response) => {
+  let text = '';
+  for await (const chunk of request) text += chunk;
+  if (request.method !== 'POST') return response.writeHead(405).end();
+  const { id, method, params } = JSON.parse(text);
+  if (id === undefined) return response.writeHead(202).end();
+  const answer = answers[method];
+  const body = answer ? { result: answer(params) } : { error: { code: -32601, message: 'unknown' } };
+  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, ...body }));
+}).listen(8080);`;
+
+test('an agent calls a server that Kadre runs from its image', async () => {
+  const api = 'kadre.dev/v1alpha1';
+  const server = {
+    image: 'kadre-agent-runtime:0.1.0',
+    command: ['/usr/bin/node', '-e', greeter],
+    env: [{ name: 'GREETING', value: 'Good day' }],
+  };
+  const script = [
+    { matchToolResult: '.', reply: '$(toolResult)' },
+    { reply: '', toolCalls: [{ name: 'greeter__greet', arguments: '{"name": "Ada"}' }] },
+  ];
+  const objects = [
+    { kind: 'Tool', metadata: { name: 'greeter' }, spec: { mcp: { server } } },
+    { kind: 'Model', metadata: { name: 'polite' }, spec: { provider: 'simulated', simulated: { script } } },
+    {
+      kind: 'Agent',
+      metadata: { name: 'host' },
+      spec: { instructions: 'Greet.', model: 'polite', tools: [{ name: 'greeter' }] },
+    },
+  ];
+  for (const object of objects) await kubectl.apply(JSON.stringify({ apiVersion: api, ...object }));
+  await ready(kubectl, 'tool', 'greeter');
+  await ready(kubectl, 'agent', 'host');
+  const run = await createRun(kubectl, 'greet-', { agent: { name: 'host', prompt: 'Greet Ada.' } });
+  expect((await finished(kubectl, run))['status']).toMatchObject({ phase: 'Succeeded', output: 'Good day, Ada' });
+}, 300_000);
+
 test('an agent that serves computes for whoever asks it', async () => {
   await kubectl.run(['patch', 'agent', 'bookkeeper', '--type=merge', '-p', '{"spec":{"serving":{"replicas":1}}}']);
   await ready(kubectl, 'agent', 'bookkeeper');

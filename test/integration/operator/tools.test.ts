@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { ToolStatus } from '@kadre/crds';
 import { freePort } from '../../support/free-port.ts';
 import { startEverything } from '../tools/mcp-servers.ts';
-import { conditionOf, field, KADRE, startBed, startMs, type Bed, type Ref, type Seen } from './bed.ts';
+import { conditionOf, eventually, field, KADRE, startBed, startMs, type Bed, type Ref, type Seen } from './bed.ts';
 
 const NAMESPACE = 'tools';
 const TOKEN = 'token-that-nobody-may-see';
@@ -126,6 +126,32 @@ describe('a Tool', () => {
     expect([first, asked]).toEqual([1, 1]);
     counting.closeAllConnections();
     counting.close();
+  });
+
+  test('whose server Kadre runs gets what that takes, and loses it when it names an address instead', async () => {
+    const child = (apiVersion: string, kind: string): Ref => ({
+      apiVersion,
+      kind,
+      name: 'tool-crm',
+      namespace: NAMESPACE,
+    });
+    const parts = [
+      child('apps/v1', 'Deployment'),
+      child('v1', 'Service'),
+      child('networking.k8s.io/v1', 'NetworkPolicy'),
+    ];
+    await tool('crm', { mcp: { server: { image: 'crm:1' } } });
+    // There is no node that could take its pods here.
+    await bed.condition(ref('Tool', 'crm'), 'Ready', 'False', 'Unschedulable');
+    const made = await Promise.all(parts.map((part) => bed.get(part)));
+    expect(made.map((object) => field(object, 'metadata.ownerReferences.0.name'))).toEqual(['crm', 'crm', 'crm']);
+    await bed.client.delete(parts[1] as Ref);
+    await eventually('the Service again', async () => (await bed.get(parts[1] as Ref)) !== undefined);
+    await tool('crm', { mcp: { url: everything.url } });
+    await bed.condition(ref('Tool', 'crm'), 'Ready', 'True');
+    await eventually('the server gone', async () =>
+      (await Promise.all(parts.map((part) => bed.get(part)))).every((object) => object === undefined),
+    );
   });
 
   test('that hangs keeps no other waiting', async () => {
