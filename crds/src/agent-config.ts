@@ -25,3 +25,10 @@ export function agentConfigOf(name: string, namespace: string, spec: AgentSpec):
     endpoints: (serving?.endpoints ?? []).map(({ path, input, prompt }) => ({ path, ...(input && { input }), prompt })),
   };
 }
+
+/** How much of one conversation is kept for an agent: as many characters as leave half of its model's context free. */
+export function conversationRoom(spec: Pick<AgentSpec, 'memory' | 'limits'>) {
+  if (spec.memory === undefined) return undefined;
+  const context = spec.limits?.contextCharacters ?? DEFAULT_CONTEXT_CHARACTERS;
+  return { turns: spec.memory.turns, characters: context / 2 };
+}

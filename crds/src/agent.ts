@@ -5,6 +5,7 @@ import { knowledgeGrant } from './knowledge.ts';
 import { usd } from './limits.ts';
 import { listMap, rules } from './markers.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
+import type { ValidationRule } from './structural.ts';
 import { toolGrant } from './tool.ts';
 
 const endpointPath = z
@@ -238,6 +239,18 @@ export const agentSpec = z.object({
     .optional()
     .describe('Keep the agent running behind a Service. Absent: each of its steps runs in a Job.'),
 });
+
+export const agentRules: ValidationRule[] = [
+  {
+    message: 'memory is of conversations with callers, and this agent has none: set serving, or leave memory out',
+    rule: '!has(self.spec.memory) || has(self.spec.serving)',
+  },
+  {
+    // The gateway knows an agent by its account; with that of others it would remember what they were told.
+    message: 'an agent with memory needs a ServiceAccount of its own: leave runtime.serviceAccountName out',
+    rule: '!has(self.spec.memory) || !has(self.spec.runtime) || !has(self.spec.runtime.serviceAccountName)',
+  },
+];
 
 export const agentStatus = z.object({
   observedGeneration,

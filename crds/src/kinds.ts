@@ -1,6 +1,6 @@
 // The kinds at a glance: how they are called, what `kubectl get` shows, and which schemas they have.
 import type { z } from 'zod';
-import { agentSpec, agentStatus } from './agent.ts';
+import { agentRules, agentSpec, agentStatus } from './agent.ts';
 import { approvalRules, approvalSpec, approvalStatus } from './approval.ts';
 import { budgetSpec, budgetStatus } from './budget.ts';
 import { gpuPoolSpec, gpuPoolStatus } from './gpu-pool.ts';
@@ -81,7 +81,7 @@ export const kinds = {
     description: 'Agent is an AI agent: instructions, a model, and how it is served.',
     spec: agentSpec,
     status: agentStatus,
-    rules: [usableName, serviceName],
+    rules: [usableName, serviceName, ...agentRules],
     columns: [
       column('Model', '.spec.model', 'The Model that answers.'),
       ready,

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { createAdmit, mustBeFor, type EngineUse } from './access/caller.ts';
 import { createKeys } from './access/secrets.ts';
 import { createIdentify } from './access/service-accounts.ts';
+import { registerConversations } from './conversations.ts';
 import { chatCompletionsDoor } from './doors/chat-completions/door.ts';
 import type { Door, DoorServices } from './doors/door.ts';
 import { embeddingsDoor } from './doors/embeddings/door.ts';
@@ -75,6 +76,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     draining.now = true;
+    tools.letGo();
     const stopped = app.close();
     const abort = clock.after(limits.drainMs, () => closing.abort(shuttingDown()));
     const cut = clock.after(limits.drainMs + FAREWELL_MS, () => app.server.closeAllConnections());
@@ -207,6 +209,7 @@ function registerApi(app: FastifyInstance, options: GatewayOptions, wiring: Wiri
     for (const door of doors) door(api, services);
     wiring.tools.register(api);
     registerSteps(api, store, options.spans);
+    registerConversations(api, { store, memory: options.memory, clock });
     registered();
   });
 }

@@ -31,6 +31,12 @@ export interface ToolSource {
   get(namespace: string, name: string): Tool | undefined;
 }
 
+/** Which agents remember conversations, from a cache: answers at once and never throws. */
+export interface MemorySource {
+  /** How much of each; undefined if the agent has no memory. */
+  ofAgent(namespace: string, agent: string): { turns: number; characters: number } | undefined;
+}
+
 export interface SecretSource {
   /** The decoded data of a Secret; `undefined` if it is not there. Throws if that cannot be found out. */
   read(namespace: string, name: string): Promise<Record<string, string> | undefined>;
@@ -117,7 +123,15 @@ export type GatewayStore = Pick<
   | 'journalEntry'
   | 'recordJournal'
   | 'journalOf'
+  | 'approval'
+  | 'askApproval'
+  | 'withdrawApproval'
+  | 'subscribe'
   | 'recordDecisions'
+  | 'turns'
+  | 'conversationOf'
+  | 'remember'
+  | 'forgetConversation'
   | 'seatGateway'
   | 'unseatGateway'
 >;
@@ -132,6 +146,8 @@ export interface GatewayOptions {
   budgets?: BudgetSource;
   /** Absent: there are no Tools. */
   tools?: ToolSource;
+  /** Absent: no agent remembers conversations. */
+  memory?: MemorySource;
   store: GatewayStore;
   logger: Logger;
   /** Absent: no metrics are kept and `/metrics` is not there. */

@@ -2,6 +2,7 @@
 import {
   API_VERSION,
   GATEWAY_AUDIENCE,
+  conversationRoom,
   type Agent,
   type AgentSpec,
   type Budget,
@@ -55,6 +56,8 @@ export interface GatewaySources extends EngineSources {
     grants(namespace: string, agent: string): readonly ToolGrant[];
     get(namespace: string, name: string): Tool | undefined;
   };
+  /** How much agents keep of a conversation. */
+  memory: { ofAgent(namespace: string, agent: string): ReturnType<typeof conversationRoom> };
   /** What the ConfigMap says under `prices.json`, by now; undefined if it is not there. */
   prices: { current(): string | undefined };
   secrets: { read(namespace: string, name: string): Promise<Record<string, string> | undefined> };
@@ -85,6 +88,12 @@ export function createGatewaySources(
     tools: {
       grants: (namespace, agent) => agents.get(namespace, agent)?.spec.tools ?? [],
       get: (namespace, name) => tools.get(namespace, name),
+    },
+    memory: {
+      ofAgent: (namespace, name) => {
+        const agent = agents.get(namespace, name);
+        return agent && conversationRoom(agent.spec);
+      },
     },
     prices: { current: () => prices?.() },
     secrets: { read: (namespace, name) => readSecret(client, namespace, name) },

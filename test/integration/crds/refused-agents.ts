@@ -176,4 +176,18 @@ export const agentRefusals: Refusal[] = [
     message: 'should match',
     right: exposed({ ingress: { className: 'traefik' }, path: '/researcher' }),
   },
+  {
+    mistake: 'memory where nobody calls',
+    kind: 'Agent',
+    wrong: agent({ memory: {} }),
+    message: 'memory is of conversations with callers, and this agent has none: set serving',
+    right: agent({ memory: {}, serving: {} }),
+  },
+  {
+    mistake: 'memory under an account that others may have too',
+    kind: 'Agent',
+    wrong: agent({ memory: { turns: 9 }, serving: {}, runtime: { serviceAccountName: 'shared' } }),
+    message: 'an agent with memory needs a ServiceAccount of its own',
+    right: agent({ memory: { turns: 9 }, serving: {} }),
+  },
 ];
