@@ -20,6 +20,7 @@ export interface RunOptions {
 
 const GRACE_MS = 15_000;
 const CONNECT_MS = 2_000;
+const MAX_WORDS = 1_000;
 
 /**
  * @returns how the program ended, also if it was stopped at a limit
@@ -51,10 +52,20 @@ async function give(client: Client, { key }: SandboxPlace, job: SandboxJob, sign
     signal,
   });
   if (statusCode === 200) return body;
-  // Awaited nowhere else: whoever reads no body must not be left with its error.
-  body.on('error', () => undefined).destroy();
   if (statusCode === 409) throw new SandboxFailure('Taken', 'The sandbox has had its one job already.');
-  throw new SandboxFailure('Refused', `The sandbox refused the job with status ${statusCode}.`);
+  throw new SandboxFailure('Refused', `The sandbox refused the job (${statusCode}): ${await wordsOf(body)}`);
+}
+
+/** Said by the runner while there was no program yet to speak in its place. */
+async function wordsOf(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let room = MAX_WORDS;
+  for await (const chunk of body) {
+    chunks.push(chunk.subarray(0, room));
+    room -= chunk.byteLength;
+    if (room <= 0) break;
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 const BEFORE_CONNECTED = new Set([

@@ -8,8 +8,9 @@ import {
   type SandboxOutput,
 } from './protocol.ts';
 
-/** The most that JSON makes of one byte, as of a control character. */
+/** The most that JSON makes of one byte, as of a control character; and what a line of its own puts around it. */
 const ESCAPED = 6;
+const FRAMED = 32;
 const AROUND = 1024 * 1024;
 
 /**
@@ -22,7 +23,7 @@ export async function readEvents(
   onOutput?: (piece: SandboxOutput) => void,
 ): Promise<SandboxEnd> {
   const returned = Math.min(limits.fileBytes, MAX_RETURNED_BYTES);
-  const most = AROUND + ESCAPED * (2 * limits.outputBytes + returned);
+  const most = AROUND + FRAMED * limits.outputBytes + ESCAPED * (2 * limits.outputBytes + returned);
   for await (const line of linesOf(chunks, most)) {
     const event = eventOf(line);
     if ('end' in event) return event.end;
