@@ -1,5 +1,6 @@
 export * from './meta.ts';
 export * from './common.ts';
+export * from './quantity.ts';
 export * from './sandbox.ts';
 export * from './model-route.ts';
 export * from './model.ts';

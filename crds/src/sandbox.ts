@@ -19,5 +19,20 @@ export const sandboxSpec = z.object({
   cpu: quantity.default('500m').describe('CPU of the program, such as "500m".'),
 });
 
+export const codeTool = sandboxSpec.extend({
+  languages: z
+    .array(codeLanguage.describe('One of them.'))
+    .min(1)
+    .max(CODE_LANGUAGES.length)
+    .default([...CODE_LANGUAGES])
+    .describe('What programs may be written in.'),
+  warm: z
+    .int()
+    .min(0)
+    .max(50)
+    .default(0)
+    .describe('How many sandboxes are kept ready, so that programs start at once. On a laptop there is no need.'),
+});
+
 export type CodeLanguage = z.infer<typeof codeLanguage>;
 export type SandboxSpec = z.infer<typeof sandboxSpec>;

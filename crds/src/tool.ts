@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { dnsLabel, jsonSchema, secretKeyRef, someTime, type SecretKeyRef } from './common.ts';
 import { listMap, rules } from './markers.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
+import { codeTool } from './sandbox.ts';
 import { askPeople, toolApproval } from './tool-approval.ts';
 import type { ValidationRule } from './structural.ts';
 import { LONGEST_SERVED_NAME, toolServer } from './tool-server.ts';
@@ -202,11 +203,16 @@ const builtin = z
       .optional()
       .describe('Sends JSON to one address.'),
     ask: askPeople.optional(),
+    code: codeTool
+      .optional()
+      .describe(
+        'Runs programs that agents write, each in a sandbox of its own, without network, keys or files of others.',
+      ),
   })
   .meta(
     rules({
-      message: 'a builtin tool is one of calculator, http, slack, email, webhook and ask: set exactly one',
-      rule: '[has(self.calculator), has(self.http), has(self.slack), has(self.email), has(self.webhook), has(self.ask)].exists_one(one, one)',
+      message: 'a builtin tool is one of calculator, http, slack, email, webhook, ask and code: set exactly one',
+      rule: '[has(self.calculator), has(self.http), has(self.slack), has(self.email), has(self.webhook), has(self.ask), has(self.code)].exists_one(one, one)',
     }),
   )
   .describe('A tool that Kadre brings along.');
@@ -336,6 +342,7 @@ export const toolStatus = z.object({
     .optional()
     .describe('What agents can call, as far as it is allowed here.'),
   server: z.string().max(253).optional().describe('What the server says that it is.'),
+  warm: z.int().min(0).optional().describe('How many sandboxes are ready for programs.'),
   checkedAt: z.string().max(64).optional().describe('When it was last asked, RFC 3339.'),
   conditions,
 });
