@@ -20,6 +20,17 @@ export type { Decision, DecisionFilter, Decisions } from './decisions.ts';
 export * from './errors.ts';
 export type { Journal, JournalEntry, JournalKey } from './journal.ts';
 export type {
+  ChunkClaim,
+  FoundChunk,
+  FoundChunks,
+  KnowledgeChunk,
+  KnowledgeDocument,
+  KnowledgeHead,
+  KnowledgeIndex,
+  KnowledgeName,
+  KnowledgeState,
+} from './knowledge.ts';
+export type {
   Amount,
   Balance,
   Charge,
@@ -30,6 +41,7 @@ export type {
   Shortfall,
   Spent,
 } from './ledger.ts';
+export { objectName } from './object-name.ts';
 export { isPostgres, openPostgresStore, openStore } from './open.ts';
 export type { PostgresStoreOptions } from './postgres/settings.ts';
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts';
@@ -44,5 +56,12 @@ export {
   type SandboxPlace,
   type SandboxPool,
 } from './sandboxes.ts';
-export { mintStepToken, verifyStepToken, type StepClaims } from './step-token.ts';
+export {
+  delegatedClaims,
+  delegatorsOf,
+  mintStepToken,
+  stepOfWorkflow,
+  verifyStepToken,
+  type StepClaims,
+} from './step-token.ts';
 export * from './store.ts';

@@ -1,6 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { mintStepToken, verifyStepToken, type StepClaims } from './step-token.ts';
+import {
+  delegatedClaims,
+  delegatorsOf,
+  mintStepToken,
+  stepOfWorkflow,
+  verifyStepToken,
+  type StepClaims,
+} from './step-token.ts';
 
 const secret = new Uint8Array(32).fill(7);
 const claims: StepClaims = { run: 'u1', step: 'research[2]', attempt: 1, namespace: 'team', agent: 'writer' };
@@ -12,9 +19,10 @@ describe('a step token', () => {
   test.each([
     ['a service', claims],
     ['a job', { ...claims, job: 'run-u1-research-2' }],
+    ['what an agent hands to another', delegatedClaims(claims, 3, 'editor', true)],
     ['an engine', { ...claims, agent: '', engine: true as const }],
   ])('of %s gives back the claims that it was minted with', (_, minted) => {
-    expect(verifyStepToken(secret, mintStepToken(secret, minted, 1000), 999)).toEqual(minted);
+    expect(verifyStepToken(secret, mintStepToken(secret, minted, 1000), 999)).toEqual({ ...minted, expiresAt: 1000 });
   });
 
   test('is compact enough for a header and safe in one', () => {
@@ -43,5 +51,28 @@ describe('a step token', () => {
         expect(verifyStepToken(secret, `k1.${left}.${right}`, 0)).toBeUndefined();
       }),
     );
+  });
+});
+
+describe('what agents hand to each other', () => {
+  const handed = delegatedClaims(delegatedClaims({ ...claims, job: 'j' }, 3, 'editor', false), 12, 'checker', false);
+
+  test('is a part of the step under a name of its own, good for the agent that is asked and for no Job', () => {
+    expect(handed).toEqual({
+      ...{ run: 'u1', step: 'research[2]/3/12', attempt: 1, namespace: 'team', agent: 'checker' },
+      delegators: ['writer', 'editor'],
+    });
+  });
+
+  test('tells for whom it is done, and for which step of the Workflow', () => {
+    expect(delegatorsOf(handed)).toEqual([
+      { step: 'research[2]', agent: 'writer' },
+      { step: 'research[2]/3', agent: 'editor' },
+    ]);
+    expect([handed, claims].map(stepOfWorkflow)).toEqual(['research[2]', 'research[2]']);
+  });
+
+  test('stays tainted once it is', () => {
+    expect(delegatedClaims({ ...claims, tainted: true }, 1, 'editor', false)).toMatchObject({ tainted: true });
   });
 });

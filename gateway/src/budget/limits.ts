@@ -1,6 +1,15 @@
 // Which limits a call is under: Budgets of its namespace, its run's limits, and those of its agent for one attempt.
-import { budgetAccount, isInScope, isTimeZone, nanoUsd, periodAt, type Budget, type FailureReason } from '@kadre/crds';
-import type { Amount, Charge } from '@kadre/store';
+import {
+  budgetAccount,
+  isInScope,
+  isTimeZone,
+  nanoUsd,
+  periodAt,
+  type AgentSpec,
+  type Budget,
+  type FailureReason,
+} from '@kadre/crds';
+import { delegatorsOf, type Amount, type Charge, type StepClaims } from '@kadre/store';
 import type { BudgetSource } from '../options.ts';
 import type { Attempt } from '../pipeline/hooks.ts';
 import type { KnownRun } from './runs.ts';
@@ -43,20 +52,25 @@ export function limitsOf(
         reason: 'RunLimitExceeded',
       }),
     );
-  const { tokens, costUsd } = source?.ofAgent(namespace, agent) ?? {};
-  const ofAttempt = {
+  // What an agent hands to others is done for it, and within its limits.
+  const parts = [...delegatorsOf(step), { step: step.step, agent }];
+  return [...limits, ...parts.flatMap((part) => limitOfAttempt(step, part, source?.ofAgent(namespace, part.agent)))];
+}
+
+function limitOfAttempt(
+  { run, attempt }: StepClaims,
+  { step, agent }: { step: string; agent: string },
+  { tokens, costUsd }: NonNullable<AgentSpec['limits']> = {},
+): CallLimit[] {
+  const limit = {
     ...(costUsd !== undefined && { costNanoUsd: nanoUsd(costUsd) }),
     ...(tokens !== undefined && { tokens }),
   };
-  const account = `run/${step.run}/step/${step.step}/${step.attempt}`;
-  return [
-    ...limits,
-    ...limitFor(account, ofAttempt, {
-      name: `the limits of Agent ${agent} for one attempt`,
-      remedy: 'Raise the limits of the Agent.',
-      reason: 'LimitExceeded',
-    }),
-  ];
+  return limitFor(`run/${run}/step/${step}/${attempt}`, limit, {
+    name: `the limits of Agent ${agent} for one attempt`,
+    remedy: 'Raise the limits of the Agent.',
+    reason: 'LimitExceeded',
+  });
 }
 
 /** One that limits places of Runs alone has nothing to do with calls. */

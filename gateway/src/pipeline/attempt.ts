@@ -1,6 +1,6 @@
 // One attempt at one Model: its place in the queue, what is reserved for it, the key, the provider, and what it cost.
 import type { ProviderModel } from '@kadre/crds';
-import type { UsageRecord } from '@kadre/store';
+import { stepOfWorkflow, type UsageRecord } from '@kadre/store';
 import type { Keys } from '../access/secrets.ts';
 import {
   isContent,
@@ -284,7 +284,9 @@ export class RunningAttempt {
       namespace: caller.namespace,
       agent: caller.agent,
       model: this.#model.metadata.name,
-      ...(caller.step ? { run: { uid: caller.step.run, step: caller.step.step, attempt: caller.step.attempt } } : {}),
+      ...(caller.step
+        ? { run: { uid: caller.step.run, step: stepOfWorkflow(caller.step), attempt: caller.step.attempt } }
+        : {}),
       inputTokens: usage.inputTokens,
       outputTokens: usage.outputTokens,
       costNanoUsd: cost,

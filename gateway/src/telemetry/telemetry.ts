@@ -14,6 +14,7 @@ import {
   type Spans,
 } from '@kadre/telemetry';
 import type { Provider } from '@kadre/crds';
+import { stepOfWorkflow } from '@kadre/store';
 import type { Registry } from 'prom-client';
 import type { Clock } from '../options.ts';
 import type { Call } from '../pipeline/call.ts';
@@ -69,7 +70,7 @@ export function placeOf({ caller, headers }: Pick<Call, 'caller' | 'headers'>, s
   const { step } = caller;
   if (step) {
     const traceId = runTraceId(step.run);
-    const own = given?.traceId === traceId ? given.spanId : attemptSpanId(step.run, step.step, step.attempt);
+    const own = given?.traceId === traceId ? given.spanId : attemptSpanId(step.run, stepOfWorkflow(step), step.attempt);
     return { traceId, parentSpanId: own, sampled: spans.sampled(traceId) };
   }
   if (given)
