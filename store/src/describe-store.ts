@@ -9,6 +9,7 @@ import { describeGateways } from './contract/gateways.ts';
 import { describeHints } from './contract/hints.ts';
 import { describeJobs } from './contract/jobs.ts';
 import { describeJournal } from './contract/journal.ts';
+import { describeKnowledge } from './contract/knowledge.ts';
 import { describeLedger } from './contract/ledger.ts';
 import { describeLog } from './contract/log.ts';
 import { describePublished } from './contract/published.ts';
@@ -41,6 +42,7 @@ export function describeStore(name: string, open: () => Promise<StoreUnderTest>)
     describe('usage and secrets', () => describeUsage(subject));
     describe('the ledger', () => describeLedger(subject));
     describe('the journal', () => describeJournal(subject));
+    describe('knowledge', () => describeKnowledge(subject));
     describe('decisions', () => describeDecisions(subject));
     describe('sandboxes', () => describeSandboxes(subject));
     describe('conversations', () => describeConversations(subject));

@@ -31,6 +31,17 @@ export type {
   KnowledgeState,
 } from './knowledge.ts';
 export type {
+  ChunkClaim,
+  FoundChunk,
+  FoundChunks,
+  KnowledgeChunk,
+  KnowledgeDocument,
+  KnowledgeHead,
+  KnowledgeIndex,
+  KnowledgeName,
+  KnowledgeState,
+} from './knowledge.ts';
+export type {
   Amount,
   Balance,
   Charge,

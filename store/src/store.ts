@@ -12,6 +12,7 @@ import type {
 import type { Conversations } from './conversations.ts';
 import type { Decisions } from './decisions.ts';
 import type { Journal } from './journal.ts';
+import type { KnowledgeIndex } from './knowledge.ts';
 import type { Ledger, UsageRecord, UsageTotal } from './ledger.ts';
 import type { Sandboxes } from './sandboxes.ts';
 
@@ -215,7 +216,7 @@ export type Topic =
   | 'sandbox-claims'
   | 'projections';
 
-export interface Store extends Ledger, Journal, Decisions, Sandboxes, Conversations {
+export interface Store extends Ledger, Journal, Decisions, Sandboxes, Conversations, KnowledgeIndex {
   // operator → engine
   /** Idempotent by uid. Resolves once it is safe on disk; `false` if the run was known already. */
   submitRun(submission: RunSubmission): Promise<boolean>;

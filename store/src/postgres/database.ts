@@ -60,6 +60,12 @@ export class Database {
     return rows;
   }
 
+  /** A statement whose text depends on what the server has. */
+  async readAs<Row extends object>(name: string, text: string, values: Value[]): Promise<Row[]> {
+    const work = (client: ClientBase): Promise<{ rows: Row[] }> => client.query<Row>({ name, text, values });
+    return (await this.#track(work, READS)).rows;
+  }
+
   write<Row extends object>(name: StatementName, values: Value[] = []): Promise<Answer<Row>> {
     return this.#track((client, unsure) => query<Row>(client, name, values, unsure), WRITES);
   }

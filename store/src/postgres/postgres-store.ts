@@ -11,6 +11,7 @@ import { engines } from './engines.ts';
 import { gateway } from './gateway.ts';
 import { Hints } from './hints.ts';
 import { journal } from './journal.ts';
+import { knowledge } from './knowledge.ts';
 import { ledger } from './ledger.ts';
 import { log } from './log.ts';
 import { published } from './published.ts';
@@ -52,6 +53,7 @@ export async function connectStore(where: string | PostgresStoreOptions): Promis
     ...gateway(access),
     ...ledger(access, payments),
     ...journal(access, answers),
+    ...knowledge(access),
     ...decisions(access, reasons),
     ...conversations(access),
     ...sandboxes(access),

@@ -10,6 +10,7 @@ import { conversations } from './schema/conversations.ts';
 import { decisions } from './schema/decisions.ts';
 import { first } from './schema/first.ts';
 import { gateways } from './schema/gateways.ts';
+import { knowledge } from './schema/knowledge.ts';
 import { ledgerAndJournal } from './schema/ledger-and-journal.ts';
 import { queueLimits } from './schema/queue-limits.ts';
 import { sandboxes } from './schema/sandboxes.ts';
@@ -23,4 +24,5 @@ export const migrations = [
   askedByAgents,
   sandboxes,
   conversations,
+  knowledge,
 ];

@@ -160,6 +160,28 @@ export const statements = {
   rememberTurn: 'SELECT verdict, seq FROM remember_turn($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
   forgetConversation: `DELETE FROM ${OF_CONVERSATION}`,
   pruneConversations: 'DELETE FROM turns WHERE at < $1',
+  openKnowledge: 'SELECT open_knowledge($1)',
+  knowledge: `
+    SELECT namespace, name, uid, model, space, revision, version, failure,
+      (SELECT count(*) FROM knowledge_documents AS document WHERE document.owner = head.owner) AS documents,
+      (SELECT count(*) FROM knowledge_chunks AS chunk WHERE chunk.owner = head.owner) AS chunks,
+      (SELECT count(*) FROM knowledge_chunks AS chunk JOIN knowledge_vectors AS placed USING (owner, hash)
+        WHERE chunk.owner = head.owner AND placed.vector IS NOT NULL) AS indexed
+    FROM knowledges AS head WHERE owner = $1`,
+  knowledges: 'SELECT namespace, name, uid, model, space FROM knowledges ORDER BY owner COLLATE "C"',
+  knowledgeDocuments: 'SELECT document, hash FROM knowledge_documents WHERE owner = $1 ORDER BY document COLLATE "C"',
+  putKnowledgeDocument: 'SELECT put_knowledge_document($1, $2)',
+  keepKnowledgeDocuments: 'SELECT keep_knowledge_documents($1, $2, $3)',
+  deleteKnowledge: 'DELETE FROM knowledges WHERE owner = $1',
+  claimChunks: 'SELECT namespace, name, uid, model, space, hash, title, text FROM claim_chunks($1, $2, $3)',
+  putVectors: 'SELECT put_vectors($1, $2, $3)',
+  releaseChunks: 'SELECT release_chunks($1, $2, $3, $4)',
+  vectors: 'SELECT hash, array_send(vector) AS vector FROM knowledge_vectors WHERE owner = $1 AND vector IS NOT NULL',
+  chunksOf: `
+    SELECT source, document, url, title, text, chunk.hash
+    FROM knowledge_chunks AS chunk JOIN knowledge_documents USING (owner, document)
+    WHERE owner = $1 AND chunk.hash IN (SELECT json_array_elements_text($2))
+    ORDER BY document COLLATE "C", position`,
   insertSecret: 'INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING',
   secret: 'SELECT value FROM secrets WHERE name = $1',
 };

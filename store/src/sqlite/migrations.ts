@@ -235,6 +235,50 @@ const migrations = [
   CREATE INDEX turns_by_id ON turns (namespace, agent, id);
   CREATE INDEX turns_by_age ON turns (at);
   `,
+  `
+  CREATE TABLE knowledges (
+    owner TEXT PRIMARY KEY,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    uid TEXT NOT NULL,
+    model TEXT NOT NULL,
+    space TEXT NOT NULL,
+    revision TEXT NOT NULL DEFAULT '',
+    -- Begins anywhere, so that nobody takes a namesake for its predecessor.
+    version INTEGER NOT NULL DEFAULT (abs(random() % 1000000000)),
+    failure TEXT,
+    retry_at INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE TABLE knowledge_documents (
+    owner TEXT NOT NULL,
+    document TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    source TEXT NOT NULL,
+    url TEXT NOT NULL,
+    PRIMARY KEY (owner, document)
+  ) STRICT;
+  CREATE TABLE knowledge_chunks (
+    owner TEXT NOT NULL,
+    document TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    PRIMARY KEY (owner, document, position)
+  ) STRICT;
+  CREATE INDEX knowledge_chunks_by_hash ON knowledge_chunks (owner, hash);
+  CREATE TRIGGER knowledge_documents_gone AFTER DELETE ON knowledge_documents BEGIN
+    DELETE FROM knowledge_chunks WHERE owner = old.owner AND document = old.document;
+  END;
+  CREATE TABLE knowledge_vectors (
+    owner TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    vector BLOB,
+    claimed_until INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (owner, hash)
+  ) STRICT;
+  CREATE INDEX knowledge_vectors_wanted ON knowledge_vectors (owner, claimed_until) WHERE vector IS NULL;
+  `,
 ];
 
 /** Brings the schema up to date in one transaction. Several threads may do this at once. `target`: an earlier schema. */

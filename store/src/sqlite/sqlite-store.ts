@@ -13,6 +13,7 @@ import { gateway } from './gateway.ts';
 import { GroupCommit } from './group-commit.ts';
 import { Hints } from './hints.ts';
 import { journal } from './journal.ts';
+import { knowledge } from './knowledge.ts';
 import { ledger } from './ledger.ts';
 import { log } from './log.ts';
 import { migrate } from './migrations.ts';
@@ -62,6 +63,7 @@ export function openSqliteStore(path: string, options: SqliteStoreOptions = {}):
     ...gateway(access),
     ...ledger(access),
     ...journal(access),
+    ...knowledge(access),
     ...decisions(access),
     ...conversations(access),
     ...sandboxes(access),

@@ -31,6 +31,7 @@ export function prepareStatements(db: DatabaseSync) {
     ...ofTheLedger(sql),
     ...ofTheJournal(sql),
     ...ofDecisions(sql),
+    ...ofKnowledge(sql),
     ...ofConversations(sql),
     ...ofSandboxes(sql),
   };
@@ -248,6 +249,64 @@ function ofTheJournal(sql: Prepare) {
     journalEntry: sql(`${ENTRY} AND step = ? AND attempt = ? AND call = ?`),
     journalOfAttempt: sql(`${ENTRY} AND step = ? AND attempt = ? ORDER BY call`),
     journalOfRun: sql(`${ENTRY} ORDER BY step, attempt, call`),
+  };
+}
+
+const FREE = 'vector IS NULL AND claimed_until <=';
+
+function ofKnowledge(sql: Prepare) {
+  return {
+    knowledge: sql(
+      `SELECT namespace, name, uid, model, space, revision, version, failure,
+         (SELECT count(*) FROM knowledge_documents AS document WHERE document.owner = head.owner) AS documents,
+         (SELECT count(*) FROM knowledge_chunks AS chunk WHERE chunk.owner = head.owner) AS chunks,
+         (SELECT count(*) FROM knowledge_chunks AS chunk JOIN knowledge_vectors AS placed USING (owner, hash)
+           WHERE chunk.owner = head.owner AND placed.vector IS NOT NULL) AS indexed
+       FROM knowledges AS head WHERE owner = ?`,
+    ),
+    knowledges: sql('SELECT namespace, name, uid, model, space FROM knowledges ORDER BY owner'),
+    openKnowledge: sql(
+      `INSERT INTO knowledges (owner, namespace, name, uid, model, space) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (owner) DO UPDATE SET uid = excluded.uid, model = excluded.model, space = excluded.space,
+         version = version + 1, failure = NULL, retry_at = 0`,
+    ),
+    reviseKnowledge: sql('UPDATE knowledges SET revision = ?1, version = version + 1 WHERE owner = ?2 AND revision <> ?1'),
+    deleteKnowledge: sql('DELETE FROM knowledges WHERE owner = ?'),
+    knowledgeDocuments: sql('SELECT document, hash FROM knowledge_documents WHERE owner = ? ORDER BY document'),
+    insertDocument: sql('INSERT INTO knowledge_documents VALUES (?, ?, ?, ?, ?)'),
+    deleteDocument: sql('DELETE FROM knowledge_documents WHERE owner = ? AND document = ?'),
+    deleteDocuments: sql('DELETE FROM knowledge_documents WHERE owner = ?'),
+    deleteOtherDocuments: sql(
+      'DELETE FROM knowledge_documents WHERE owner = ? AND document NOT IN (SELECT value FROM json_each(?))',
+    ),
+    insertChunk: sql('INSERT INTO knowledge_chunks VALUES (?, ?, ?, ?, ?, ?)'),
+    chunkOf: sql('SELECT title, text FROM knowledge_chunks WHERE owner = ? AND hash = ? LIMIT 1'),
+    chunksOf: sql(
+      `SELECT source, document, url, title, text, chunk.hash
+       FROM knowledge_chunks AS chunk JOIN knowledge_documents USING (owner, document)
+       WHERE owner = ? AND chunk.hash IN (SELECT value FROM json_each(?)) ORDER BY document, position`,
+    ),
+    wantVector: sql('INSERT INTO knowledge_vectors (owner, hash) VALUES (?, ?) ON CONFLICT DO NOTHING'),
+    wantingKnowledge: sql(
+      `SELECT owner, namespace, name, uid, model, space FROM knowledges AS head WHERE retry_at <= ?1 AND EXISTS (
+         SELECT 1 FROM knowledge_vectors AS wanted WHERE wanted.owner = head.owner AND ${FREE} ?1
+       ) ORDER BY owner LIMIT 1`,
+    ),
+    claimChunks: sql(
+      `UPDATE knowledge_vectors SET claimed_until = ?1 WHERE owner = ?2 AND hash IN (
+         SELECT hash FROM knowledge_vectors WHERE owner = ?2 AND ${FREE} ?3 ORDER BY hash LIMIT ?4
+       ) RETURNING hash`,
+    ),
+    putVector: sql('UPDATE knowledge_vectors SET vector = ? WHERE owner = ? AND hash = ?'),
+    releaseChunk: sql('UPDATE knowledge_vectors SET claimed_until = 0 WHERE owner = ? AND hash = ?'),
+    vectorsArrived: sql('UPDATE knowledges SET version = version + 1, failure = NULL, retry_at = 0 WHERE owner = ?'),
+    embeddingFailed: sql('UPDATE knowledges SET failure = ?, retry_at = ? WHERE owner = ?'),
+    vectors: sql('SELECT hash, vector FROM knowledge_vectors WHERE owner = ? AND vector IS NOT NULL'),
+    forgetVectors: sql('UPDATE knowledge_vectors SET vector = NULL, claimed_until = 0 WHERE owner = ?'),
+    deleteVectors: sql('DELETE FROM knowledge_vectors WHERE owner = ?'),
+    deleteLooseVectors: sql(
+      `DELETE FROM knowledge_vectors WHERE owner = ?1 AND hash NOT IN (SELECT hash FROM knowledge_chunks WHERE owner = ?1)`,
+    ),
   };
 }
 
