@@ -10,6 +10,7 @@ export type {
 } from './contract.ts';
 export { failure, textAnswer, type Errand, type Executor } from './executor.ts';
 export { ToolError, type ToolErrorOptions, type ToolFault } from './tool-error.ts';
+export { askExecutor } from './builtin/ask.ts';
 export { isAllowed } from './policy/allow.ts';
 export { compileRule, type CallFacts, type Rule, type RuleVerdict } from './policy/rules.ts';
 export { closedTo, type WrittenBy } from './net/addresses.ts';

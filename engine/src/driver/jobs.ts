@@ -1,6 +1,5 @@
 // Steps that run in a pod of their own: the engine asks for a Job in the store, and finds the outcome there.
-import { createHash } from 'node:crypto';
-import type { JobRequest } from '@kadre/store';
+import { objectName, type JobRequest } from '@kadre/store';
 import type { RunIdentity } from '../core/state.ts';
 import type { Work } from '../core/work.ts';
 
@@ -19,16 +18,7 @@ export function attemptKey({ run, step, attempt }: AttemptName): string {
   return `${run.uid}/${step}/${attempt}`;
 }
 
-/** A DNS label of at most 63 characters that starts with what people look for and ends with what makes it unique. */
-export function jobName(name: AttemptName): string {
-  const hash = createHash('sha256').update(attemptKey(name)).digest('hex').slice(0, 10);
-  const readable = `${name.run.name}-${name.step}`
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, 52)
-    .replace(/^[^a-z]+|-+$/g, '');
-  return readable === '' ? `run-${hash}` : `${readable}-${hash}`;
-}
+export const jobName = (name: AttemptName): string => objectName(`${name.run.name}-${name.step}`, attemptKey(name));
 
 /** `stepToken`: for an agent's pod, good for this Job's alone. */
 export function jobRequest(

@@ -24,7 +24,7 @@ export interface ToolJournal {
 export function createToolJournal(store: JournalStore & Pick<Store, 'journalOf'>, clock: Clock): ToolJournal {
   const begin = createEntries<KeptResult>(store, clock);
   return {
-    begin: ({ key, asked, signal }) => begin({ key, hash: hashOf(asked), kind: 'tool', signal }),
+    begin: ({ key, asked, signal }) => begin({ key, hash: callHash(asked), kind: 'tool', signal }),
     tainted: async (key, asked) => {
       try {
         return isTainted(await store.journalOf(key.run, key), key.call, asked);
@@ -45,7 +45,8 @@ export function toolKey(step: StepClaims, headers: Parameters<typeof journalKey>
   );
 }
 
-const hashOf = ({ name, operation, arguments: text }: ToolCall): string =>
+/** Of all that a call does. */
+export const callHash = ({ name, operation, arguments: text }: ToolCall): string =>
   createHash('sha256')
     .update(JSON.stringify(['tool', name, text, ...(operation === undefined ? [] : [operation])]))
     .digest('hex');

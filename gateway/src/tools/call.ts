@@ -1,6 +1,6 @@
 // One call of a tool, from the journal through grant, taint, schema, policy and limits to the tool and back. What the model
 // should know of is a result; what ends its loop, or is to be asked again, is thrown.
-import type { Tool, ToolResult } from '@kadre/crds';
+import type { Tool, ToolPending, ToolResult } from '@kadre/crds';
 import {
   ToolError,
   type ReadSecret,
@@ -15,6 +15,7 @@ import { GatewayError, unavailable } from '../errors.ts';
 import type { Entry } from '../journal/entries.ts';
 import type { KeptResult } from '../journal/taint.ts';
 import { toolKey, type ToolJournal } from '../journal/tool-journal.ts';
+import { hasApprovers, UndecidedError, type Approvals } from './approvals.ts';
 import { checked, readArguments } from './arguments.ts';
 import type { Offered } from './discovery.ts';
 import type { Gates, Lease } from './gates.ts';
@@ -30,6 +31,7 @@ export interface ToolCallServices {
   journal: ToolJournal;
   offers: Offers;
   policy: Policy;
+  approvals: Approvals;
   gates: Gates;
   toolbox: Pick<Toolbox, 'call'>;
   secretsOf: (namespace: string) => ReadSecret;
@@ -38,7 +40,9 @@ export interface ToolCallServices {
 }
 
 /** Throws a GatewayError: a 400 for a call without its number, a 409 `JournalDiverged`, a 503. */
-export type CallTool = (request: Omit<ToolRequest, 'key'>) => Promise<{ result: ToolResult; replayed: boolean }>;
+export type CallTool = (
+  request: Omit<ToolRequest, 'key'>,
+) => Promise<{ result: ToolResult; replayed: boolean } | ToolPending>;
 
 export function createCallTool(services: ToolCallServices): CallTool {
   const { journal, watch } = services;
@@ -58,6 +62,11 @@ export function createCallTool(services: ToolCallServices): CallTool {
       watched.seen.outcome = outcomeOf(result);
       if (result.reason) watched.seen.reason = result.reason;
       return { result, replayed: false };
+    } catch (error) {
+      if (!(error instanceof UndecidedError)) throw error;
+      watched.seen.outcome = 'waiting';
+      const { approval, until } = error;
+      return { pending: { approval, ...(until !== undefined && { until }) } };
     } finally {
       if (entry?.type === 'record') entry.end();
       watched.end();
@@ -79,17 +88,20 @@ async function attempt(
   request: ToolRequest,
   { seen, headers }: Watched,
 ): Promise<ToolResult> {
-  const { offers, policy, gates, decide } = services;
+  const { offers, policy, approvals, gates, decide } = services;
   const { caller, asked, signal } = request;
   try {
     const offered = await offers.find(caller, asked, signal);
     const { tool, name: operation } = offered;
     seen.offered = offered;
-    await mustBeClean(services.journal, tool, request);
+    const tainted = await isTainted(services.journal, tool, request);
     const args = await readArguments(asked.arguments, offered);
-    const rules = await policy.check({ tool, operation, args, caller, signal });
+    const judged = { tool, operation, args, caller, signal };
+    const rules = await policy.check(judged);
+    const facts = () => policy.facts(judged);
+    const approver = await approvals.mustAgree({ request, tool, operation, tainted, facts, holds: policy.holds });
     const lease = gates.enter(tool);
-    decide(request, offered, allowedBy(rules, caller));
+    decide(request, offered, allowedBy(rules, caller, approver));
     const sent: ToolCallRequest = {
       ...(operation !== undefined && { operation }),
       args,
@@ -105,6 +117,7 @@ async function attempt(
     if (!(error instanceof Refusal)) throw error;
     const { rule, why } = error;
     Object.assign(seen, { rule, why });
+    if (seen.offered) await approvals.forget(seen.offered.tool, request.key);
     decide(request, seen.offered, { allowed: false, rule, reason: why });
     return refused(error);
   }
@@ -134,12 +147,16 @@ async function execute(
   }
 }
 
-/** Once words of strangers may have been read, nothing is done that has consequences. */
-async function mustBeClean(journal: ToolJournal, { metadata, spec }: Tool, { key, asked }: ToolRequest): Promise<void> {
-  if (!spec.consequential) return;
+/** Once words of strangers may have been read, nothing that has consequences is done without people who agree. */
+async function isTainted(journal: ToolJournal, tool: Tool, { key, asked }: ToolRequest): Promise<boolean> {
+  const { metadata, spec } = tool;
+  if (!spec.consequential) return false;
   const tainted = asked.tainted === true || (key !== undefined && (await journal.tainted(key, asked)));
-  if (!tainted) return;
-  const message = `Tool ${metadata.name} has consequences, and this task has read what strangers may have written: it is not called any more in this task.`;
+  if (!tainted || (key && hasApprovers(tool))) return tainted;
+  const mend = key
+    ? 'Somebody may name in its spec.approval who can approve such calls.'
+    : 'People can approve such calls in steps of Runs alone.';
+  const message = `Tool ${metadata.name} has consequences, and this task has read what strangers may have written: it is not called any more in this task. ${mend}`;
   throw new Refusal({ reason: 'ToolRefused', rule: 'taint', message });
 }
 
@@ -151,12 +168,16 @@ async function mustKeepItsWord({ outputSchema }: Offered, { structured, isError 
   throw new ToolError('malformed', `Its answer does not match its output schema: ${problem}`, { sent: true });
 }
 
-function allowedBy(rules: readonly string[], { agent, step }: Caller): Verdict {
-  const said = step?.engine ? 'named by a step of the Workflow' : `granted to Agent ${agent}`;
+function allowedBy(rules: readonly string[], { agent, step }: Caller, approver: string | undefined): Verdict {
+  const said = [
+    step?.engine ? 'named by a step of the Workflow' : `granted to Agent ${agent}`,
+    ...(rules.length > 0 ? ['its policy agrees'] : []),
+    ...(approver === undefined ? [] : [`${approver} approved it`]),
+  ];
   return {
     allowed: true,
-    rule: [step?.engine ? 'workflow' : 'grant', ...rules].join(', '),
-    reason: rules.length > 0 ? `${said}, and its policy agrees` : said,
+    rule: [step?.engine ? 'workflow' : 'grant', ...rules, ...(approver === undefined ? [] : ['approval'])].join(', '),
+    reason: said.length < 3 ? said.join(', and ') : `${said[0] ?? ''}, ${said.slice(1).join(', and ')}`,
   };
 }
 

@@ -1,6 +1,6 @@
 // GET /v1/tools: what the caller's agent may use. POST /v1/tools/call: one call of it.
 import { REPLAYED_HEADER, TOOL_CALL_PATH, TOOLS_PATH, toolCall, type ToolCall, type ToolList } from '@kadre/crds';
-import { createToolbox } from '@kadre/tools';
+import { askExecutor, createToolbox } from '@kadre/tools';
 import type { FastifyInstance } from 'fastify';
 import type { Caller } from '../access/caller.ts';
 import { held, type DoorServices } from '../doors/door.ts';
@@ -9,6 +9,7 @@ import { createToolJournal } from '../journal/tool-journal.ts';
 import type { Share } from '../limits/limits.ts';
 import type { GatewayOptions, ToolSource } from '../options.ts';
 import type { DecisionLog } from '../routing/decision-log.ts';
+import { createApprovals } from './approvals.ts';
 import { createCallTool, type CallTool } from './call.ts';
 import { createDiscovery, type Offered } from './discovery.ts';
 import { createGates } from './gates.ts';
@@ -27,6 +28,8 @@ export type ToolDoorServices = Pick<DoorServices, 'clock' | 'limits' | 'closing'
 export interface ToolDoor {
   /** Adds its routes, behind the check of tokens. */
   register(api: FastifyInstance): void;
+  /** Lets go of calls that wait for people. */
+  letGo(): void;
   close(): Promise<void>;
 }
 
@@ -37,9 +40,11 @@ const noTools: ToolSource = { grants: () => [], get: () => undefined };
 
 export function createToolDoor(services: ToolDoorServices): ToolDoor {
   const { clock, limits, store, registry, spans, logger } = services;
+  const approvals = createApprovals(store, clock);
   const toolbox = createToolbox({
     allowLoopback: limits.allowLoopback,
     clock,
+    home: { builtins: { ask: askExecutor((call) => approvals.answer(call)) } },
     ...(services.clusterDomain !== undefined && { clusterDomain: services.clusterDomain }),
   });
   const secretsOf = createToolSecrets(services.secrets, clock);
@@ -50,6 +55,7 @@ export function createToolDoor(services: ToolDoorServices): ToolDoor {
     journal: createToolJournal(store, clock),
     offers,
     policy,
+    approvals,
     gates: createGates(services),
     toolbox,
     secretsOf,
@@ -61,6 +67,7 @@ export function createToolDoor(services: ToolDoorServices): ToolDoor {
       listing(api, services, offers, createPinnedList(store, clock));
       calling(api, services, callTool);
     },
+    letGo: () => approvals.letGo(),
     close: async () => {
       discovery.close();
       await Promise.all([toolbox.close(), policy.close()]);
@@ -92,19 +99,17 @@ function calling(api: FastifyInstance, services: ToolDoorServices, callTool: Cal
     held(http, reply, services, async (signal) => {
       const { id, headers, record } = http;
       const asked = parse(http.body);
-      const { result, replayed } = await callTool({
-        id,
-        caller: record.caller as Caller,
-        headers,
-        signal,
-        record,
-        asked,
-      });
-      if (replayed) {
+      const caller = record.caller as Caller;
+      const told = await callTool({ id, caller, headers, signal, record, asked });
+      if ('pending' in told) {
+        void reply.code(202);
+        return told;
+      }
+      if (told.replayed) {
         record.replayed = true;
         void reply.header(REPLAYED_HEADER, 'true');
       }
-      return result;
+      return told.result;
     }),
   );
 }

@@ -7,10 +7,11 @@ const MAX_TOOLS = 2_000;
 
 /**
  * ok, or error if the tool itself says that it came to nothing; failed: it could not be called, or answered nonsense; refused: by
- * a policy or a grant; invalid: wrong arguments; limited; replayed: the journal answered; aborted: it ended without
- * a result.
+ * a policy or a grant; invalid: wrong arguments; limited; replayed: the journal answered; waiting: people have not
+ * decided, and it is asked again; aborted: it ended without a result.
  */
-export type ToolOutcome = 'ok' | 'error' | 'failed' | 'refused' | 'invalid' | 'limited' | 'replayed' | 'aborted';
+export type ToolOutcome =
+  'ok' | 'error' | 'failed' | 'refused' | 'invalid' | 'limited' | 'replayed' | 'waiting' | 'aborted';
 
 interface ObservedCall {
   namespace: string;
@@ -25,7 +26,7 @@ export function createToolMetrics(registry: Registry): (call: ObservedCall) => v
   const series = ['tool', 'namespace'] as const;
   const calls = new Counter({
     name: 'kadre_gateway_tool_calls_total',
-    help: 'Calls of tools by what came of them: ok, error, failed, refused, invalid, limited, replayed, aborted.',
+    help: 'Calls of tools by what came of them: ok, error, failed, refused, invalid, limited, replayed, waiting, aborted.',
     labelNames: [...series, 'outcome'],
     registers,
   });
@@ -40,6 +41,6 @@ export function createToolMetrics(registry: Registry): (call: ObservedCall) => v
   return ({ namespace, tool, outcome, durationMs }) => {
     const labels = labelsOf(namespace, tool ?? '');
     calls.inc({ ...labels, outcome });
-    duration.observe(labels, durationMs / 1000);
+    if (outcome !== 'waiting') duration.observe(labels, durationMs / 1000);
   };
 }

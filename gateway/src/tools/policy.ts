@@ -20,6 +20,10 @@ export interface JudgedCall {
 export interface Policy {
   /** Resolves with the rules that agreed. Throws a Refusal; a 503 if nothing can be known of the run. */
   check(call: JudgedCall): Promise<string[]>;
+  /** What rules know of the call. Throws a 503. */
+  facts(call: JudgedCall): Promise<CallFacts>;
+  /** Undefined if the rule cannot be evaluated. */
+  holds: (rule: string, facts: CallFacts) => boolean | undefined;
   close(): Promise<void>;
 }
 
@@ -49,19 +53,28 @@ export function createPolicy({ store, clock, limits }: PolicyOptions): Policy {
     return { name: run?.name ?? '', requestedBy: run?.requestedBy ?? null };
   };
 
+  const factsOf = async ({ args, operation = '', caller: { agent, step } }: JudgedCall): Promise<CallFacts> => ({
+    args,
+    operation,
+    agent,
+    run: step ? await runOf(step) : null,
+    step: step?.step ?? null,
+    attempt: step?.attempt ?? null,
+  });
+
   return {
+    facts: factsOf,
+    holds: (text, facts) => {
+      const rule = ruleOf(text);
+      if ('problem' in rule) return undefined;
+      const verdict = rule.allows(facts);
+      return verdict.allowed || (verdict.trouble === undefined ? false : undefined);
+    },
     check: async (call) => {
       const { policy } = call.tool.spec;
       if (!policy) return [];
-      const { agent, namespace, step } = call.caller;
-      const facts: CallFacts = {
-        args: call.args,
-        operation: call.operation ?? '',
-        agent,
-        run: step ? await runOf(step) : null,
-        step: step?.step ?? null,
-        attempt: step?.attempt ?? null,
-      };
+      const { namespace, step } = call.caller;
+      const facts = await factsOf(call);
       const agreed = (policy.rules ?? []).map((one, index) => {
         const name = `rules[${index}]`;
         mustHold(call.tool, name, one, ruleOf(one.rule), facts);

@@ -1,7 +1,7 @@
 import type { FailureReason } from '@kadre/crds';
 
 interface Refused {
-  reason: Extract<FailureReason, 'ToolRefused' | 'InvalidInput' | 'RateLimited' | 'ToolFailed'>;
+  reason: Extract<FailureReason, 'ToolRefused' | 'ApprovalRejected' | 'InvalidInput' | 'RateLimited' | 'ToolFailed'>;
   /** Which rule decided, such as `grant`, `taint` or `rules[0]`. */
   rule: string;
   /** What the model is told. */

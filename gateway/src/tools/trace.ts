@@ -22,7 +22,8 @@ export function traceOf(request: ToolRequest, spans: Spans | undefined, clock: C
   return {
     headers: { traceparent: formatTraceparent({ traceId, spanId, sampled }) },
     end: ({ offered, outcome, reason }) => {
-      if (!sampled) return;
+      // A call that waits for people is asked again and again; only the last time is worth a span.
+      if (!sampled || outcome === 'waiting') return;
       const tool = offered?.tool.metadata.name;
       spans.add({
         name: tool === undefined ? operation.executeTool : `${operation.executeTool} ${tool}`,

@@ -68,6 +68,7 @@ export function outcomeOf({ isError, reason }: ToolResult): ToolOutcome {
     case undefined:
       return 'error';
     case 'ToolRefused':
+    case 'ApprovalRejected':
       return 'refused';
     case 'InvalidInput':
       return 'invalid';

@@ -1,5 +1,13 @@
 // A gateway with Tools, and a plain HTTP server behind them that answers as a test says.
-import { CALL_HEADER, REPLAYED_HEADER, STEP_HEADER, type Tool, type ToolGrant, type ToolResult } from '@kadre/crds';
+import {
+  CALL_HEADER,
+  REPLAYED_HEADER,
+  STEP_HEADER,
+  type Tool,
+  type ToolGrant,
+  type ToolPending,
+  type ToolResult,
+} from '@kadre/crds';
 import type { GatewayOptions } from '@kadre/gateway';
 import { mintStepToken } from '@kadre/store';
 import { once } from 'node:events';
@@ -57,6 +65,8 @@ export interface Reply {
   result: ToolResult;
   /** All texts of the result. */
   text: string;
+  /** Name of the Approval that the call waits for. */
+  pending: string | undefined;
   code: string | undefined;
   retry: string | null;
 }
@@ -135,14 +145,19 @@ export async function startToolBed(options: Partial<GatewayOptions> = {}): Promi
         }),
         ...(signal && { signal }),
       });
-      const body = (await response.json()) as ToolResult & { error?: { code: string; message: string } };
+      const body = (await response.json()) as ToolResult &
+        Partial<ToolPending> & { error?: { code: string; message: string } };
       return {
         status: response.status,
         replayed: response.headers.get(REPLAYED_HEADER) === 'true',
         result: body,
         text:
           body.error?.message ??
-          body.content.map((part) => (part.type === 'text' ? part.text : part.mediaType)).join(''),
+          (body.content as ToolResult['content'] | undefined)
+            ?.map((part) => (part.type === 'text' ? part.text : part.mediaType))
+            .join('') ??
+          '',
+        pending: body.pending?.approval,
         code: body.error?.code,
         retry: response.headers.get('x-should-retry'),
       };

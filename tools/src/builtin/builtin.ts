@@ -3,6 +3,7 @@ import type { ToolSpec } from '@kadre/crds';
 import type { Clock, Executor } from '../executor.ts';
 import type { Outlet } from '../net/outlet.ts';
 import { ToolError } from '../tool-error.ts';
+import { askExecutor } from './ask.ts';
 import type { BuiltinSpec } from './builtin-spec.ts';
 import { calculator } from './calculator.ts';
 import { emailExecutor } from './email.ts';
@@ -20,6 +21,7 @@ interface BuiltinOptions {
 
 export function builtinExecutor({ outlet, clock, allowLoopback, home }: BuiltinOptions): Executor {
   const executors: Partial<Record<keyof BuiltinSpec, Executor>> = {
+    ask: askExecutor(),
     ...home,
     calculator,
     http: httpFetcher(outlet, clock),
