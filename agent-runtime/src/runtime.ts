@@ -6,6 +6,8 @@ import packageJson from '../package.json' with { type: 'json' };
 import { TaskStore, type TaskLimits } from './a2a/task-store.ts';
 import { createAgent, type Agent } from './agent/agent.ts';
 import { createGatewayClient } from './agent/gateway-client.ts';
+import { createMemory } from './agent/memory.ts';
+import { remembering } from './agent/remembering.ts';
 import type { TokenSource } from './credentials.ts';
 import { compileEndpoints } from './serve/generate-routes.ts';
 import { createMetrics } from './serve/metrics.ts';
@@ -50,6 +52,8 @@ export class AgentConfigError extends Error {
 }
 
 const DEFAULT_MAX_CONCURRENT = 256;
+/** What is remembered of a conversation leaves room for what is said now. */
+const KEPT_SHARE = 1 / 2;
 const STREAMS_PER_SLOT = 4;
 /** Late enough not to hold up the first answer to a readiness probe, early enough for the first request. */
 const WARM_UP_AFTER_MS = 300;
@@ -76,13 +80,17 @@ export async function createRuntime(config: RuntimeConfig, deps: RuntimeDeps): P
   });
   const readiness = watchGateway({ probe: probeGateway(config.gatewayUrl) });
   const gateway = createGatewayClient({ gatewayUrl: config.gatewayUrl, token, onReached: () => readiness.reached() });
-  const parts = await compile(config.agent, () =>
-    createAgent(config.agent, {
+  const memory = config.agent.memory
+    ? createMemory(gateway, config.agent.limits.contextCharacters * KEPT_SHARE)
+    : undefined;
+  const parts = await compile(config.agent, async () => {
+    const agent = await createAgent(config.agent, {
       gateway,
       onUsage: (usage) => metrics.tokens(usage),
       onCompaction: (compaction) => logger.info(compaction, 'left results of tools out of a long conversation'),
-    }),
-  ).catch((error: unknown) => {
+    });
+    return memory === undefined ? agent : remembering(agent, memory);
+  }).catch((error: unknown) => {
     readiness.stop();
     throw error;
   });
@@ -92,7 +100,7 @@ export async function createRuntime(config: RuntimeConfig, deps: RuntimeDeps): P
     maxStreams: maxConcurrent * STREAMS_PER_SLOT,
   };
   const app = await createServer(
-    { ...parts, gate, tasks, readiness, metrics, logger, version: packageJson.version },
+    { ...parts, memory, gate, tasks, readiness, metrics, logger, version: packageJson.version },
     options,
   );
   return {

@@ -136,6 +136,7 @@ function send(context: RpcContext, { message, configuration }: SendParams, trace
     const slot = context.gate.enter();
     const turn = {
       messages,
+      place: { id: `a2a:${message.messageId}`, conversation: task.contextId },
       signal: slot.signal,
       stepToken: message.metadata?.[a2aMetadata.stepToken],
       traceparent,
@@ -157,7 +158,11 @@ async function work(
       else if ('restart' in piece) task.startOver();
       else if ('activity' in piece) task.tell({ [a2aMetadata.tool]: piece.activity });
       else if ('compaction' in piece) task.tell({ [a2aMetadata.compaction]: piece.compaction });
-      else task.complete(agent.config.output === undefined ? 'appended' : { data: piece.answer.output });
+      else
+        task.complete(
+          agent.config.output === undefined ? 'appended' : { data: piece.answer.output },
+          piece.answer.usage,
+        );
     }
   } catch (error) {
     const failure = asFailure(error);

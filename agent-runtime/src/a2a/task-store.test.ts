@@ -20,7 +20,7 @@ function store(limits: Partial<ConstructorParameters<typeof TaskStore>[0]> = {})
   const begin = (id: string, text?: string): Task => tasks.startOnce(message(id, text), () => undefined);
   const finish = async (task: Task, output = 'done'): Promise<void> => {
     task.append(output);
-    task.complete('appended');
+    task.complete('appended', { inputTokens: 1, outputTokens: 1 });
     await task.finished;
   };
   return { tasks, clock, begin, finish };

@@ -1,5 +1,6 @@
 // One A2A task: its state, its artifact as it grows, and who listens.
 import { a2aMetadata } from '@kadre/crds';
+import type { TokenUsage } from '../agent/chat.ts';
 import type { AgentFailure } from '../failure.ts';
 import type {
   Artifact,
@@ -47,6 +48,7 @@ export class Task {
   #pending = '';
   #flush: NodeJS.Immediate | undefined;
   #lost = false;
+  #usage: Record<string, unknown> | undefined;
 
   constructor(options: TaskOptions) {
     this.#options = options;
@@ -90,7 +92,7 @@ export class Task {
       status: this.#status,
       ...(artifacts ? { artifacts: parts.length === 0 ? [] : [{ ...ARTIFACT, parts }] } : {}),
       ...(historyLength === 0 ? {} : { history: [this.#history] }),
-      metadata: this.#options.metadata,
+      metadata: { ...this.#options.metadata, ...this.#usage },
     };
   }
 
@@ -124,8 +126,9 @@ export class Task {
   }
 
   /** JSON output becomes a data part; text has been appended already. */
-  complete(output: { data: unknown } | 'appended'): void {
+  complete(output: { data: unknown } | 'appended', usage: TokenUsage): void {
     if (this.over) return;
+    this.#usage = { [a2aMetadata.usage]: usage };
     if (output === 'appended') this.#emitPending(true);
     else {
       this.#data = { data: output.data, mediaType: 'application/json' };
@@ -165,7 +168,8 @@ export class Task {
 
   #end(state: TaskState, message?: WireMessage): void {
     this.#status = this.#statusNow(state, message);
-    this.#emit({ statusUpdate: { taskId: this.id, contextId: this.contextId, status: this.#status } });
+    const told = { taskId: this.id, contextId: this.contextId, status: this.#status };
+    this.#emit({ statusUpdate: { ...told, ...(this.#usage && { metadata: this.#usage }) } });
     this.#listeners.clear();
     this.#resolveFinished();
   }

@@ -6,6 +6,7 @@ import { callersChunks } from './callers-chunks.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import { compileSchema, type SchemaCheck } from './json-schema.ts';
 import { Loop, messageOf, type Asked, type Manner } from './loop.ts';
+import type { Place } from './memory.ts';
 import { createModelClient } from './model-client.ts';
 import { timeLimit } from './time-limit.ts';
 import { createToolClient } from './tool-client.ts';
@@ -20,6 +21,8 @@ export interface Turn {
   stepToken?: string | undefined;
   /** Of the trace that the turn is part of. */
   traceparent?: string | undefined;
+  /** In which conversation; absent: it is not remembered. */
+  place?: Place | undefined;
 }
 
 export interface Answer {
@@ -35,11 +38,7 @@ export interface Answer {
  * `restart`: the text so far is void; what follows starts anew. It stood beside calls of tools, or its connection broke.
  */
 export type Piece =
-  | { delta: string }
-  | { restart: true }
-  | { activity: ToolActivity }
-  | { compaction: Compaction }
-  | { answer: Omit<Answer, 'completion'> };
+  { delta: string } | { restart: true } | { activity: ToolActivity } | { compaction: Compaction } | { answer: Answer };
 
 export interface Agent {
   config: AgentConfig;
@@ -65,8 +64,10 @@ export async function createAgent(config: AgentConfig, deps: AgentDeps): Promise
   const check = config.output === undefined ? undefined : await compileSchema(config.output.schema);
   const parts = { config, model: createModelClient(deps.gateway), tools: createToolClient(deps.gateway) };
   const onUsage = (usage: ChatCompletion['usage']): void => deps.onUsage?.(tokenUsage(usage));
-  const asked = ({ messages, params, ...errand }: Turn): Asked => ({
-    ...errand,
+  const asked = ({ messages, params, signal, stepToken, traceparent }: Turn): Asked => ({
+    signal,
+    stepToken,
+    traceparent,
     messages: [systemMessage(config), ...messages],
     params: { ...responseFormat(config), ...params },
   });
@@ -99,8 +100,7 @@ export async function createAgent(config: AgentConfig, deps: AgentDeps): Promise
   };
   const pieces: Agent['pieces'] = async function* (turn, options) {
     const streamed = { streamed: true, restarts: options?.restarts === true ? MAX_RESTARTS : 0 };
-    const { output, usage } = yield* loopPieces(turn, check === undefined ? streamed : WHOLE);
-    yield { answer: { output, usage } };
+    yield { answer: yield* loopPieces(turn, check === undefined ? streamed : WHOLE) };
   };
   const chunks: Agent['chunks'] = async function* (turn) {
     const limit = timeLimit(turn.signal, config.limits.durationMs);

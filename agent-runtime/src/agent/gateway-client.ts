@@ -24,7 +24,8 @@ export interface Numbered extends Errand {
 
 export interface GatewayRequest {
   path: string;
-  /** Sent with POST; absent: GET. */
+  /** Absent: POST with a body, GET without. */
+  method?: 'DELETE';
   body?: string;
   accept: string;
   /** What a refusal means that does not say it itself. */
@@ -161,7 +162,7 @@ async function attempt(
   const response = await guarded(errand, () =>
     request(`${options.gatewayUrl}${asked.path}`, {
       dispatcher,
-      method: asked.body === undefined ? 'GET' : 'POST',
+      method: asked.method ?? (asked.body === undefined ? 'GET' : 'POST'),
       signal: errand.signal,
       headers: headersOf(errand, asked, token),
       body: asked.body ?? null,

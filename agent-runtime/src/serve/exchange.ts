@@ -2,12 +2,15 @@
 import { TRACE_HEADER, traceparent } from '@kadre/crds';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Agent } from '../agent/agent.ts';
+import type { Memory } from '../agent/memory.ts';
 import { AgentFailure } from '../failure.ts';
 import type { Slot, WorkGate } from './work-gate.ts';
 
 export interface RouteContext {
   agent: Agent;
   gate: WorkGate;
+  /** Absent: the agent has none. */
+  memory: Memory | undefined;
 }
 
 /** The caller's header, if it is one. */

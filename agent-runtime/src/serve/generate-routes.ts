@@ -8,18 +8,24 @@ import { compilePrompt, type PromptTemplate } from '../agent/prompt-template.ts'
 import { asFailure } from '../failure.ts';
 import { openEventStream } from './event-stream.ts';
 import { traceparentOf, withSlot, type RouteContext } from './exchange.ts';
+import { newId } from '../agent/memory.ts';
 import { badRequest, wireError } from './http-errors.ts';
 
 const generateRequest = z.strictObject({
   prompt: z.string().optional(),
   input: z.unknown().optional(),
   stream: z.boolean().default(false),
+  context: z.string().min(1).max(256).optional(),
 });
 
 export function generateRoutes(app: FastifyInstance, context: RouteContext): void {
   app.post('/generate', async (request, reply) => {
     const body = parseGenerate(request.body);
-    const asked = { messages: [userMessage(body.prompt, body.input)], traceparent: traceparentOf(request) };
+    const asked = {
+      messages: [userMessage(body.prompt, body.input)],
+      traceparent: traceparentOf(request),
+      place: placeOf(body.context, context),
+    };
     return body.stream ? streamPieces(context, reply, asked) : answerOnce(context, reply, asked);
   });
 }
@@ -64,18 +70,27 @@ function parseGenerate(body: unknown): z.infer<typeof generateRequest> {
   const parsed = generateRequest.safeParse(body);
   if (parsed.success) return parsed.data;
   throw badRequest(
-    `Send {"prompt": "…"}, optionally with "input" and "stream": ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`,
+    `Send {"prompt": "…"}, optionally with "input", "stream" and "context": ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`,
   );
 }
 
-function shown({ output, usage }: Omit<Answer, 'completion'>, { agent }: RouteContext) {
-  return { output, usage, model: agent.config.model };
+/** Whoever names no conversation begins one. */
+function placeOf(conversation: string | undefined, { memory }: RouteContext) {
+  if (memory !== undefined) return { id: newId('turn'), conversation: conversation ?? newId('ctx') };
+  if (conversation === undefined) return undefined;
+  throw badRequest('This agent has no memory: leave context out, or set spec.memory of the Agent.');
 }
 
-type Asked = Omit<Turn, 'signal'>;
+function shown({ output, usage }: Answer, { place }: Asked, { agent }: RouteContext) {
+  return { output, usage, model: agent.config.model, ...(place && { context: place.conversation }) };
+}
+
+type Asked = Omit<Turn, 'signal' | 'place'> & { place?: ReturnType<typeof placeOf> };
 
 const answerOnce = (context: RouteContext, reply: FastifyReply, asked: Asked) =>
-  withSlot(context.gate, reply, async ({ signal }) => shown(await context.agent.answer({ ...asked, signal }), context));
+  withSlot(context.gate, reply, async ({ signal }) =>
+    shown(await context.agent.answer({ ...asked, signal }), asked, context),
+  );
 
 /**
  * Events: `delta` {"text"} as it is written, `restart` {} when that was no answer yet and begins anew, `tool` when a tool is
@@ -92,7 +107,7 @@ function streamPieces(context: RouteContext, reply: FastifyReply, asked: Asked):
         if ('delta' in piece) events.send({ text: piece.delta }, 'delta');
         else if ('restart' in piece) events.send({}, 'restart');
         else if ('activity' in piece) events.send(piece.activity, 'tool');
-        else if ('answer' in piece) events.send(shown(piece.answer, context), 'result');
+        else if ('answer' in piece) events.send(shown(piece.answer, asked, context), 'result');
         await events.drained();
         ({ value: piece } = await pieces.next());
       }
