@@ -31,17 +31,6 @@ export type {
   KnowledgeState,
 } from './knowledge.ts';
 export type {
-  ChunkClaim,
-  FoundChunk,
-  FoundChunks,
-  KnowledgeChunk,
-  KnowledgeDocument,
-  KnowledgeHead,
-  KnowledgeIndex,
-  KnowledgeName,
-  KnowledgeState,
-} from './knowledge.ts';
-export type {
   Amount,
   Balance,
   Charge,

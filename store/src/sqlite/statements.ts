@@ -270,7 +270,9 @@ function ofKnowledge(sql: Prepare) {
        ON CONFLICT (owner) DO UPDATE SET uid = excluded.uid, model = excluded.model, space = excluded.space,
          version = version + 1, failure = NULL, retry_at = 0`,
     ),
-    reviseKnowledge: sql('UPDATE knowledges SET revision = ?1, version = version + 1 WHERE owner = ?2 AND revision <> ?1'),
+    reviseKnowledge: sql(
+      'UPDATE knowledges SET revision = ?1, version = version + 1 WHERE owner = ?2 AND revision <> ?1',
+    ),
     deleteKnowledge: sql('DELETE FROM knowledges WHERE owner = ?'),
     knowledgeDocuments: sql('SELECT document, hash FROM knowledge_documents WHERE owner = ? ORDER BY document'),
     insertDocument: sql('INSERT INTO knowledge_documents VALUES (?, ?, ?, ?, ?)'),
