@@ -1,8 +1,8 @@
-// Builds the container images kadre and kadre-agent-runtime, and writes them as archives to .cache/images, which
+// Builds the container images kadre, kadre-agent-runtime and kadre-sandbox, and writes them as archives to .cache/images, which
 // `docker load`, `ctr images import`, `kind load image-archive` and `skopeo copy oci-archive:` all read.
 //
 // Docker or buildah builds the Dockerfile where there is one. Elsewhere no container engine takes part: an image is a few
-// tar files and two JSON files; docs/decisions/0007 says why. Both images share the layer that holds Node, so that after a
+// tar files and two JSON files; docs/decisions/0007 says why. All images share the layer that holds Node, so that after a
 // change of code only a few hundred kilobytes are written anew.
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -13,15 +13,19 @@ import { compressedSize, containerEngine, type ContainerEngine } from './image/e
 import { fingerprint } from './image/fingerprint.ts';
 import { writeArchive, type ImageConfig } from './image/oci.ts';
 import { nodeBase, type NodeBase } from './image/node-layer.ts';
+import { keptLayer } from './image/kept-layer.ts';
 import { packLayer } from './image/layer.ts';
 import { NODE_ENV, NODE_FLAGS } from './image/node-settings.ts';
+import { assembleRunner, assembleSandbox, sandboxPieces } from './image/sandbox-rootfs.ts';
 
 const IMAGES = join(ROOT, '.cache', 'images');
 const INDEX = join(IMAGES, 'index.json');
 
+type ImageName = Program | 'sandbox';
+
 /** One image as `.cache/images/index.json` lists it. */
 interface BuiltImage {
-  program: Program;
+  program: ImageName;
   /** What a pod names. */
   ref: string;
   /** Relative to the root of the repository. */
@@ -38,7 +42,11 @@ interface Index {
   images: BuiltImage[];
 }
 
-const repositories: Record<Program, string> = { kadre: 'kadre', 'agent-runtime': 'kadre-agent-runtime' };
+const repositories: Record<ImageName, string> = {
+  kadre: 'kadre',
+  'agent-runtime': 'kadre-agent-runtime',
+  sandbox: 'kadre-sandbox',
+};
 
 async function main(): Promise<void> {
   const engine = await containerEngine();
@@ -91,7 +99,7 @@ async function buildWith(engine: ContainerEngine): Promise<BuiltImage[] | undefi
 
 async function buildDockerfile(engine: ContainerEngine): Promise<BuiltImage[]> {
   const images: BuiltImage[] = [];
-  for (const program of Object.keys(programs) as Program[]) {
+  for (const program of Object.keys(repositories) as ImageName[]) {
     const { ref, archive } = await namesOf(program);
     const digest = await engine.build(ROOT, program, ref, join(ROOT, archive));
     images.push({ program, ref, archive, digest, compressedBytes: await compressedSize(join(ROOT, archive)) });
@@ -103,10 +111,10 @@ async function buildWithout(work: string): Promise<BuiltImage[]> {
   const node = await nodeBase(ROOT, join(IMAGES, 'node'));
   const images: BuiltImage[] = [];
   for (const program of Object.keys(programs) as Program[]) images.push(await buildImage(program, node, work));
-  return images;
+  return [...images, await buildSandbox(node, work)];
 }
 
-async function namesOf(program: Program): Promise<{ version: string; ref: string; archive: string }> {
+async function namesOf(program: ImageName): Promise<{ version: string; ref: string; archive: string }> {
   const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
   const name = repositories[program];
   return { version, ref: `${name}:${version}`, archive: join('.cache', 'images', `${name}-${version}.tar`) };
@@ -128,18 +136,44 @@ async function buildImage(program: Program, node: NodeBase, work: string): Promi
   return { program, ref, archive, ...built };
 }
 
+async function buildSandbox(node: NodeBase, work: string): Promise<BuiltImage> {
+  const { version, ref, archive } = await namesOf('sandbox');
+  const pieces = await sandboxPieces();
+  const tools = await keptLayer(join(IMAGES, 'sandbox'), {
+    title: 'Packing Python and a shell for the sandbox',
+    from: [join(ROOT, 'scripts', 'image', 'sandbox-rootfs.ts'), ...pieces.map(({ from }) => from)],
+    assemble: (tree) => assembleSandbox(pieces, tree),
+  });
+  const tree = join(work, 'sandbox');
+  await assembleRunner(ROOT, tree);
+  const runner = await packLayer(tree, join(work, 'sandbox.tar.gz'));
+  const config = {
+    User: '65532:65532',
+    WorkingDir: '/work',
+    Entrypoint: ['/usr/bin/python3', '-I', '-B', '/runner', '--work', '/work'],
+    Env: ['PATH=/usr/bin:/bin'],
+    Labels: labelsOf('sandbox', version),
+  };
+  const built = await writeArchive(join(ROOT, archive), ref, [node.layer, tools, runner], config);
+  return { program: 'sandbox', ref, archive, ...built };
+}
+
 function imageConfig(program: Program, version: string): ImageConfig {
   return {
     User: '65532:65532',
     WorkingDir: '/app',
     Entrypoint: ['/usr/bin/node', ...NODE_FLAGS[program], '/app/main.js'],
     Env: ['PATH=/usr/bin', ...Object.entries(NODE_ENV).map((pair) => pair.join('=')), ...CACHE_ENV],
-    Labels: {
-      'org.opencontainers.image.title': repositories[program],
-      'org.opencontainers.image.version': version,
-      'org.opencontainers.image.description': 'Kadre, a Kubernetes operator for AI agents',
-      'org.opencontainers.image.licenses': 'Apache-2.0',
-    },
+    Labels: labelsOf(program, version),
+  };
+}
+
+function labelsOf(program: ImageName, version: string): Record<string, string> {
+  return {
+    'org.opencontainers.image.title': repositories[program],
+    'org.opencontainers.image.version': version,
+    'org.opencontainers.image.description': 'Kadre, a Kubernetes operator for AI agents',
+    'org.opencontainers.image.licenses': 'Apache-2.0',
   };
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 const INPUTS = [
   '*/src/**/*.{ts,json,sql}',
+  'sandbox/runner/*.py',
   '*/package.json',
   'package.json',
   'package-lock.json',

@@ -26,6 +26,7 @@ describe('the fingerprint of what the images are made from', () => {
   test.each([
     ['a source changes', 'engine/src/core/decide.ts', true],
     ['a source is added', 'gateway/src/new.ts', true],
+    ['the runner of the sandbox changes', 'sandbox/runner/program.py', true],
     ['a dependency changes', 'package-lock.json', true],
     ['the way of building changes', 'scripts/image/oci.ts', true],
     ['a test changes', 'engine/src/core/decide.test.ts', false],

@@ -1,12 +1,13 @@
-// The layer that both images share, packed once for each version of Node and of the libraries below it.
+// The layer that all images share, packed once for each version of Node and of the libraries below it.
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { packLayer, type Layer } from './layer.ts';
-import { assemble, piecesFor, type Piece } from './rootfs.ts';
+import { keptLayer } from './kept-layer.ts';
+import type { Layer } from './layer.ts';
+import { assemble, piecesFor } from './rootfs.ts';
 
 const run = promisify(execFile);
 
@@ -31,20 +32,12 @@ export async function nodeBase(root: string, folder: string): Promise<NodeBase> 
   const version = nodeVersion(await readFile(join(root, 'Dockerfile'), 'utf8'));
   const binary = await fetchNode(root, version);
   const pieces = await piecesFor(binary);
-  const name = join(folder, await fingerprintOf(pieces));
-  const known = await readLayer(`${name}.json`);
-  if (known) return { binary, layer: known };
-
-  console.log(`Packing Node ${version} as the layer that both images share ...`);
-  const tree = join(folder, `rootfs.${process.pid}`);
-  try {
-    await assemble(pieces, tree);
-    const layer = await packLayer(tree, `${name}.tar.gz`);
-    await writeFile(`${name}.json`, JSON.stringify(layer));
-    return { binary, layer };
-  } finally {
-    await rm(tree, { recursive: true, force: true });
-  }
+  const layer = await keptLayer(folder, {
+    title: `Packing Node ${version} as the layer that all images share`,
+    from: [fileURLToPath(new URL('./rootfs.ts', import.meta.url)), ...pieces.map(({ from }) => from)],
+    assemble: (tree) => assemble(pieces, tree),
+  });
+  return { binary, layer };
 }
 
 /** The Dockerfile is the one place that names the version. */
@@ -70,19 +63,4 @@ async function fetchNode(root: string, version: string): Promise<string> {
     await rm(fresh, { recursive: true, force: true });
   }
   return binary;
-}
-
-async function fingerprintOf(pieces: Piece[]): Promise<string> {
-  const hash = createHash('sha256').update(await readFile(new URL('./rootfs.ts', import.meta.url)));
-  for (const { path, from } of pieces) hash.update(`${path}\0`).update(await readFile(from));
-  return hash.digest('hex').slice(0, 16);
-}
-
-async function readLayer(description: string): Promise<Layer | undefined> {
-  try {
-    const layer = JSON.parse(await readFile(description, 'utf8')) as Layer;
-    return existsSync(layer.file) ? layer : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,5 @@
 // Assembles what lies below the program in an image: Node, the shared libraries it is linked to, certificates and a user.
-// There is no shell, no package manager and nothing else to run.
+// There is no shell, no package manager and nothing else to run: only the sandbox puts some of that on top.
 //
 // As a program, for the Dockerfile: node scripts/image/rootfs.ts NODE_BINARY FOLDER
 import { execFile } from 'node:child_process';
@@ -7,9 +7,11 @@ import { constants } from 'node:fs';
 import { access, chmod, copyFile, mkdir, realpath, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { installPackages } from './debian.ts';
 
 const run = promisify(execFile);
 
+/** A small Debian has no libatomic, which Node 26 is linked to. */
 const PACKAGES = ['libatomic1', 'libstdc++6'];
 
 /** One file of the root file system. */
@@ -55,32 +57,25 @@ export async function assemble(pieces: Piece[], tree: string): Promise<void> {
   }
 }
 
-async function sharedLibraries(binary: string): Promise<Piece[]> {
+/** Of a program or a library, with those that they need in turn. */
+export async function sharedLibraries(binary: string): Promise<Piece[]> {
   let found = await linked(binary);
-  if (found.missing && (await installLibraries())) found = await linked(binary);
+  if (found.missing && (await installPackages(PACKAGES))) found = await linked(binary);
   if (found.missing)
-    throw new Error(`Node needs ${found.missing}, which is not here. On Debian: apt-get install ${PACKAGES.join(' ')}`);
+    throw new Error(
+      `${binary} needs ${found.missing}, which is not here. On Debian: apt-get install ${PACKAGES.join(' ')}`,
+    );
   return Promise.all(found.paths.map(async (path) => ({ path, from: await realpath(path) })));
 }
 
 async function linked(binary: string): Promise<{ paths: string[]; missing: string | undefined }> {
   const { stdout } = await run('ldd', [binary]).catch((error: unknown) => {
-    throw new Error('ldd cannot read the Node binary; a Linux with glibc is needed.', { cause: error });
+    throw new Error(`ldd cannot read ${binary}; a Linux with glibc is needed.`, { cause: error });
   });
   return {
     paths: stdout.split('\n').flatMap((line) => /(?:=> |^\s*)(\/\S+) \(0x/.exec(line)?.[1] ?? []),
     missing: /^\s*(\S+) => not found/m.exec(stdout)?.[1],
   };
-}
-
-/** A small Debian has no libatomic, which Node 26 is linked to. */
-async function installLibraries(): Promise<boolean> {
-  if (process.getuid?.() !== 0 || !(await readable('/usr/bin/apt-get'))) return false;
-  console.error(`Installing ${PACKAGES.join(', ')}, which Node is linked to ...`);
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  await run('apt-get', ['update', '-qq'], { env });
-  await run('apt-get', ['install', '-qq', '-y', '--no-install-recommends', ...PACKAGES], { env });
-  return true;
 }
 
 function readable(path: string): Promise<boolean> {
