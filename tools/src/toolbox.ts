@@ -12,7 +12,12 @@ import { ToolError } from './tool-error.ts';
 import type { ToolboxOptions } from './toolbox-options.ts';
 
 const TIMEOUT_MS = 30_000;
+/** The timeout of code is the program's own: a sandbox may have to come about first. */
+const SANDBOX_MS = 120_000;
 const MAX_RESULT_BYTES = 1024 * 1024;
+
+export const toolTimeoutMs = ({ timeout }: ToolSpec): number =>
+  timeout === undefined ? TIMEOUT_MS : milliseconds(timeout);
 
 export function createToolbox({
   allowLoopback = false,
@@ -55,7 +60,7 @@ async function bounded<T>(
   signal: AbortSignal,
   work: (errand: Errand, redact: Redactor) => Promise<T>,
 ): Promise<T> {
-  const timeoutMs = tool.spec.timeout === undefined ? TIMEOUT_MS : milliseconds(tool.spec.timeout);
+  const timeoutMs = toolTimeoutMs(tool.spec) + (tool.spec.builtin?.code ? SANDBOX_MS : 0);
   const deadline = AbortSignal.timeout(timeoutMs);
   const redactor = createRedactor();
   const errand: Errand = {

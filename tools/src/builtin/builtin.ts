@@ -6,6 +6,7 @@ import { ToolError } from '../tool-error.ts';
 import { askExecutor } from './ask.ts';
 import type { BuiltinSpec } from './builtin-spec.ts';
 import { calculator } from './calculator.ts';
+import { codeExecutor } from './code.ts';
 import { emailExecutor } from './email.ts';
 import { httpFetcher } from './fetch.ts';
 import { slackExecutor } from './slack.ts';
@@ -22,6 +23,7 @@ interface BuiltinOptions {
 export function builtinExecutor({ outlet, clock, allowLoopback, home }: BuiltinOptions): Executor {
   const executors: Partial<Record<keyof BuiltinSpec, Executor>> = {
     ask: askExecutor(),
+    code: codeExecutor(),
     ...home,
     calculator,
     http: httpFetcher(outlet, clock),
