@@ -1,6 +1,7 @@
 // The one door out of an agent's pod: every model call passes here, where it is authenticated, checked, priced and
 // written down. The gateway keeps nothing of its own, so there may be as many of them as are needed.
 import { STEP_HEADER } from '@kadre/crds';
+import type { SandboxHost } from '@kadre/sandbox';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
@@ -26,6 +27,8 @@ import { createPriceBook } from './price/price.ts';
 import { createDecisionLog, type DecisionLog } from './routing/decision-log.ts';
 import { createCatalog, type Catalog } from './providers/catalog.ts';
 import { createRequests, type RequestRecord, type Requests } from './requests.ts';
+import { registerCode } from './sandbox/door.ts';
+import { createPodSandboxes } from './sandbox/pods.ts';
 import { registerSteps } from './steps.ts';
 import { createToolDoor, type ToolDoor } from './tools/door.ts';
 
@@ -69,7 +72,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     heartbeatMs: limits.heartbeatMs,
   });
   const decisions = createDecisionLog({ ...options, clock });
-  const wiring = { clock, limits, catalog, closing: closing.signal, share: shared.current, decisions };
+  const sandboxes = options.sandboxes ?? createPodSandboxes({ ...options, clock });
+  const wiring = { clock, limits, catalog, closing: closing.signal, share: shared.current, decisions, sandboxes };
   const tools = createToolDoor({ ...options, ...wiring });
   registerApi(app, options, { ...wiring, tools });
 
@@ -186,6 +190,7 @@ interface Wiring extends Pick<DoorServices, 'clock' | 'limits' | 'closing'> {
   share: () => Share;
   decisions: DecisionLog;
   tools: ToolDoor;
+  sandboxes: SandboxHost;
 }
 
 /** Everything here needs a token. It is checked before the body is read. */
@@ -209,6 +214,7 @@ function registerApi(app: FastifyInstance, options: GatewayOptions, wiring: Wiri
     for (const door of doors) door(api, services);
     wiring.tools.register(api);
     registerSteps(api, store, options.spans);
+    registerCode(api, { ...wiring, store });
     registerConversations(api, { store, memory: options.memory, clock });
     registered();
   });

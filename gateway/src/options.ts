@@ -1,5 +1,6 @@
 // What the gateway is given. It knows neither Kubernetes nor a kubeconfig: whoever starts it brings these.
-import type { AgentSpec, Budget, Model, Tool, ToolGrant } from '@kadre/crds';
+import type { AgentGrant, AgentSpec, Budget, Model, Tool, ToolGrant } from '@kadre/crds';
+import type { SandboxHost } from '@kadre/sandbox';
 import type { Store } from '@kadre/store';
 import type { Spans } from '@kadre/telemetry';
 import type { Logger } from 'pino';
@@ -142,6 +143,8 @@ export interface GatewayOptions {
   authenticate: Authenticator;
   /** Absent: the bundled prices alone. */
   prices?: PriceSource;
+  | 'claimSandbox'
+  | 'releaseSandbox'
   /** Absent: there are no Budgets, and Agents have no limits; those of runs hold all the same. */
   budgets?: BudgetSource;
   /** Absent: there are no Tools. */
@@ -160,4 +163,6 @@ export interface GatewayOptions {
   limits?: Partial<Limits>;
   /** Whether what the gateway rests on (caches, store) is there; `/readyz` asks. Absent: always. */
   ready?: () => boolean;
+  /** Where code runs. Absent: in pods, which the operator offers in the store. */
+  sandboxes?: SandboxHost;
 }

@@ -14,7 +14,7 @@ export interface JournalKey {
 export interface JournalEntry extends JournalKey {
   /** SHA-256 of what was asked, in hexadecimal. */
   hash: string;
-  kind: 'model' | 'tool';
+  kind: 'model' | 'tool' | 'code';
   /** What was answered: JSON, as whoever recorded it understands it. */
   answer: unknown;
   /** Milliseconds since 1970. */

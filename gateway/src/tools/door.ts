@@ -1,7 +1,8 @@
 // GET /v1/tools: what the caller's agent may use. POST /v1/tools/call: one call of it.
 import { REPLAYED_HEADER, TOOL_CALL_PATH, TOOLS_PATH, toolCall, type ToolCall, type ToolList } from '@kadre/crds';
-import { askExecutor, createToolbox } from '@kadre/tools';
-import type { FastifyInstance } from 'fastify';
+import type { SandboxHost } from '@kadre/sandbox';
+import { askExecutor, codeExecutor, createToolbox } from '@kadre/tools';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '../access/caller.ts';
 import { held, type DoorServices } from '../doors/door.ts';
 import { invalidRequest } from '../errors.ts';
@@ -14,6 +15,7 @@ import { createCallTool, type CallTool } from './call.ts';
 import { createDiscovery, type Offered } from './discovery.ts';
 import { createGates } from './gates.ts';
 import { createOffers, type Offers } from './offers.ts';
+import { runInTool } from '../sandbox/code-tool.ts';
 import { createPinnedList, type PinnedList } from './pinned-list.ts';
 import { createPolicy } from './policy.ts';
 import { createToolSecrets } from './secrets.ts';
@@ -23,7 +25,8 @@ import { createWatch } from './watch.ts';
 export type ToolDoorServices = Pick<DoorServices, 'clock' | 'limits' | 'closing'> & {
   share: () => Share;
   decisions: DecisionLog;
-} & Pick<GatewayOptions, 'tools' | 'secrets' | 'store' | 'logger' | 'registry' | 'spans' | 'clusterDomain'>;
+  sandboxes: SandboxHost;
+} & Pick<GatewayOptions, 'tools' | 'agents' | 'secrets' | 'store' | 'logger' | 'registry' | 'spans' | 'clusterDomain'>;
 
 export interface ToolDoor {
   /** Adds its routes, behind the check of tokens. */
@@ -44,7 +47,12 @@ export function createToolDoor(services: ToolDoorServices): ToolDoor {
   const toolbox = createToolbox({
     allowLoopback: limits.allowLoopback,
     clock,
-    home: { builtins: { ask: askExecutor((call) => approvals.answer(call)) } },
+    home: {
+      builtins: {
+        ask: askExecutor((call) => approvals.answer(call)),
+        code: codeExecutor(runInTool(services.sandboxes)),
+      },
+    },
     ...(services.clusterDomain !== undefined && { clusterDomain: services.clusterDomain }),
   });
   const secretsOf = createToolSecrets(services.secrets, clock);
