@@ -10,6 +10,8 @@ interface PlaceRow {
   admitted: boolean;
   ahead: string[];
   moved: boolean;
+  /** Null: the run has just entered. */
+  limit_before: number | null;
 }
 
 export function log({ db, touch }: Access, appends: Appends) {
@@ -21,7 +23,8 @@ export function log({ db, touch }: Access, appends: Appends) {
       const enter = async (): Promise<PlaceRow | undefined> =>
         (await db.write<PlaceRow>('enterQueue', [queue, run, limit, priority, orLeave])).rows[0];
       let row = await enter();
-      if (row?.verdict === 'ok' && !row.admitted && !orLeave) {
+      const waits = row?.verdict === 'ok' && !row.admitted && !orLeave;
+      if (waits && row && row.limit_before !== null && row.limit_before !== limit) {
         const { rows } = await db.write<{ moved: boolean }>('limitEntry', [queue, run, limit]);
         if (rows[0]?.moved) {
           touch('queues', queue);

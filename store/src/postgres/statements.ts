@@ -49,7 +49,10 @@ export const statements = {
     SELECT seq, at, type, data FROM events WHERE run = (SELECT id FROM runs WHERE uid = $1) AND seq > $2 ORDER BY seq`,
 
   limitEntry: 'SELECT limit_entry($1, $2, $3) AS moved',
-  enterQueue: 'SELECT verdict, admitted, ahead, moved FROM enter_queue($1, $2, $3, $4, $5)',
+  // The limit as it was before: null of a run that has just entered.
+  enterQueue: `SELECT verdict, admitted, ahead, moved,
+    (SELECT places::float8 FROM queue_entries WHERE queue = $1 AND run = $2) AS limit_before
+    FROM enter_queue($1, $2, $3, $4, $5)`,
 
   openJobs: `${JOB} WHERE state <> 'finished' ORDER BY id`,
   job: `${JOB} WHERE key = $1`,
