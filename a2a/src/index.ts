@@ -1,4 +1,12 @@
 export { pause, systemClock, type Clock } from './clock.ts';
 export { A2AConnection, CallError, type ConnectionOptions } from './connection.ts';
-export { followTask, LET_GO, messageParts, type Accepted, type FollowOptions, type Order } from './follow.ts';
+export {
+  followTask,
+  LET_GO,
+  messageParts,
+  type Accepted,
+  type FollowOptions,
+  type MessagePart,
+  type Order,
+} from './follow.ts';
 export { sizedOutput, type Json, type TaskOutcome } from './task-view.ts';

@@ -32,6 +32,16 @@ export interface ToolSource {
   get(namespace: string, name: string): Tool | undefined;
 }
 
+/** Agents as others may ask them, from a cache: answers at once and never throws. */
+export interface AgentSource {
+  /** `spec.agents` of the Agent; empty if there is no such Agent. */
+  grants(namespace: string, agent: string): readonly AgentGrant[];
+  /** Undefined if there is no such Agent, or somebody else serves it. */
+  spec(namespace: string, name: string): AgentSpec | undefined;
+  /** Where it is served: the base URL of its Service. */
+  resolve(namespace: string, name: string): { found: boolean; serving: boolean; url?: string };
+}
+
 /** Which agents remember conversations, from a cache: answers at once and never throws. */
 export interface MemorySource {
   /** How much of each; undefined if the agent has no memory. */
@@ -133,6 +143,8 @@ export type GatewayStore = Pick<
   | 'conversationOf'
   | 'remember'
   | 'forgetConversation'
+  | 'claimSandbox'
+  | 'releaseSandbox'
   | 'seatGateway'
   | 'unseatGateway'
 >;
@@ -143,14 +155,16 @@ export interface GatewayOptions {
   authenticate: Authenticator;
   /** Absent: the bundled prices alone. */
   prices?: PriceSource;
-  | 'claimSandbox'
-  | 'releaseSandbox'
   /** Absent: there are no Budgets, and Agents have no limits; those of runs hold all the same. */
   budgets?: BudgetSource;
   /** Absent: there are no Tools. */
   tools?: ToolSource;
+  /** Absent: no agent may ask another one. */
+  agents?: AgentSource;
   /** Absent: no agent remembers conversations. */
   memory?: MemorySource;
+  /** Where code runs. Absent: in pods, which the operator offers in the store. */
+  sandboxes?: SandboxHost;
   store: GatewayStore;
   logger: Logger;
   /** Absent: no metrics are kept and `/metrics` is not there. */
@@ -163,6 +177,4 @@ export interface GatewayOptions {
   limits?: Partial<Limits>;
   /** Whether what the gateway rests on (caches, store) is there; `/readyz` asks. Absent: always. */
   ready?: () => boolean;
-  /** Where code runs. Absent: in pods, which the operator offers in the store. */
-  sandboxes?: SandboxHost;
 }

@@ -4,6 +4,7 @@ import {
   GATEWAY_AUDIENCE,
   conversationRoom,
   type Agent,
+  type AgentGrant,
   type AgentSpec,
   type Budget,
   type Model,
@@ -50,6 +51,11 @@ export interface EngineSources {
 
 /** What gateways ask. */
 export interface GatewaySources extends EngineSources {
+  /** Whom agents may ask, and where. */
+  agents: EngineSources['agents'] & {
+    grants(namespace: string, agent: string): readonly AgentGrant[];
+    spec(namespace: string, name: string): AgentSpec | undefined;
+  };
   models: { get(namespace: string, name: string): Model | undefined; list(namespace: string): Model[] };
   /** What agents may use. */
   tools: {
@@ -81,6 +87,11 @@ export function createGatewaySources(
   const prices = options.prices && watchPrices(manager, options.prices);
   return {
     ...sources,
+    agents: {
+      ...sources.agents,
+      grants: (namespace, agent) => agents.get(namespace, agent)?.spec.agents ?? [],
+      spec: (namespace, name) => agents.get(namespace, name)?.spec,
+    },
     models: {
       get: (namespace, name) => models.get(namespace, name),
       list: (namespace) => models.list(namespace),

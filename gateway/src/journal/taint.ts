@@ -17,7 +17,7 @@ export interface KeptResult {
  * was read since was read after the answer was there. Anything else that strangers wrote taints the call.
  */
 export function isTainted(entries: readonly JournalEntry[], number: number, asked: ToolCall): boolean {
-  const untrusted = entries.filter(isUntrusted);
+  const untrusted = entries.filter(stranger);
   if (untrusted.length === 0) return false;
   const models = entries.filter(({ kind }) => kind === 'model');
   const before = models.filter(({ call }) => call < number);
@@ -30,7 +30,8 @@ export function isTainted(entries: readonly JournalEntry[], number: number, aske
   return untrusted.some(({ call, at }) => call < answer.call || call > next || at < answer.at);
 }
 
-const isUntrusted = ({ kind, call, answer }: JournalEntry): boolean =>
+/** What strangers may have written. */
+export const stranger = ({ kind, call, answer }: JournalEntry): boolean =>
   kind === 'tool' && call !== LIST_CALL && (answer as KeptResult).tool.trust === 'untrusted';
 
 const asksFor = (answer: KeptAnswer, asked: ToolCall): boolean =>

@@ -9,8 +9,8 @@ import {
   type ToolCaller,
   type ToolCallRequest,
 } from '@kadre/tools';
-import { createHash } from 'node:crypto';
 import type { Caller } from '../access/caller.ts';
+import type { Delegations } from '../delegation/carry-out.ts';
 import { GatewayError, unavailable } from '../errors.ts';
 import type { Entry } from '../journal/entries.ts';
 import type { KeptResult } from '../journal/taint.ts';
@@ -22,7 +22,7 @@ import type { Gates, Lease } from './gates.ts';
 import type { Offers } from './offers.ts';
 import type { Policy } from './policy.ts';
 import { Refusal } from './refusal.ts';
-import type { ToolRequest } from './request.ts';
+import { idempotencyKey, type ToolRequest } from './request.ts';
 import { answered, failed, refused } from './results.ts';
 import type { Decide, Verdict } from './verdicts.ts';
 import { outcomeOf, type Watch, type Watched } from './watch.ts';
@@ -34,6 +34,8 @@ export interface ToolCallServices {
   approvals: Approvals;
   gates: Gates;
   toolbox: Pick<Toolbox, 'call'>;
+  /** Absent: no agent is asked. */
+  delegations: Pick<Delegations, 'carryOut'> | undefined;
   secretsOf: (namespace: string) => ReadSecret;
   decide: Decide;
   watch: Watch;
@@ -110,7 +112,7 @@ async function attempt(
       headers,
       caller: toolCaller(request),
     };
-    return await execute(services, offered, sent, lease, (reason) =>
+    return await execute(services, request, offered, sent, lease, (reason) =>
       decide(request, offered, { allowed: false, rule: 'address', reason }),
     );
   } catch (error) {
@@ -124,7 +126,8 @@ async function attempt(
 }
 
 async function execute(
-  { toolbox, secretsOf }: ToolCallServices,
+  { toolbox, delegations, secretsOf }: ToolCallServices,
+  request: ToolRequest,
   offered: Offered,
   sent: ToolCallRequest,
   lease: Lease,
@@ -133,6 +136,7 @@ async function execute(
   const { tool } = offered;
   let thrown: unknown;
   try {
+    if (offered.delegation && delegations) return await delegations.carryOut(sent, request, tool);
     const answer = await toolbox.call(tool, secretsOf(tool.metadata.namespace ?? ''), sent);
     await mustKeepItsWord(offered, answer);
     return answered(tool, answer, { asData: sent.caller?.agent === '' });
@@ -148,10 +152,12 @@ async function execute(
 }
 
 /** Once words of strangers may have been read, nothing that has consequences is done without people who agree. */
-async function isTainted(journal: ToolJournal, tool: Tool, { key, asked }: ToolRequest): Promise<boolean> {
+async function isTainted(journal: ToolJournal, tool: Tool, request: ToolRequest): Promise<boolean> {
   const { metadata, spec } = tool;
+  const { key, asked, caller } = request;
   if (!spec.consequential) return false;
-  const tainted = asked.tainted === true || (key !== undefined && (await journal.tainted(key, asked)));
+  const said = asked.tainted === true || caller.step?.tainted === true;
+  const tainted = said || (key !== undefined && (await journal.tainted(key, asked)));
   if (!tainted || (key && hasApprovers(tool))) return tainted;
   const mend = key
     ? 'Somebody may name in its spec.approval who can approve such calls.'
@@ -186,9 +192,3 @@ const toolCaller = ({ caller: { namespace, agent }, key }: ToolRequest): ToolCal
   agent,
   ...(key && { step: key }),
 });
-
-/** The same when a step makes the call again, whoever answers it. */
-const idempotencyKey = ({ id, key }: ToolRequest): string =>
-  createHash('sha256')
-    .update(key ? JSON.stringify([key.run, key.step, key.attempt, key.call]) : id)
-    .digest('hex');

@@ -1,6 +1,6 @@
 // What each Tool offers, as it was last seen. Asking a server before each call would double the way to it, and a server that
 // is away for a moment must not take the tools of its agents along.
-import type { Tool } from '@kadre/crds';
+import type { Tool, ToolList } from '@kadre/crds';
 import { BoundedMap } from '@kadre/store';
 import { ToolError, type Operation, type ReadSecret, type Toolbox } from '@kadre/tools';
 import type { Logger } from 'pino';
@@ -21,6 +21,8 @@ export interface Offered extends Operation {
   tool: Tool;
   /** As the model calls it. */
   functionName: string;
+  /** Another agent is asked: `tool` stands for it, and no toolbox knows how to call that. */
+  delegation?: NonNullable<ToolList['tools'][number]['delegation']>;
 }
 
 export interface Discovery {

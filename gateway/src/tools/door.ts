@@ -4,18 +4,23 @@ import type { SandboxHost } from '@kadre/sandbox';
 import { askExecutor, codeExecutor, createToolbox } from '@kadre/tools';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '../access/caller.ts';
+import { cancelling } from '../delegation/cancel.ts';
+import { createDelegations } from '../delegation/carry-out.ts';
+import { longAnswer } from '../delegation/long-answer.ts';
+import { isDelegation } from '../delegation/names.ts';
+import { withAgents } from '../delegation/offers.ts';
 import { held, type DoorServices } from '../doors/door.ts';
 import { invalidRequest } from '../errors.ts';
 import { createToolJournal } from '../journal/tool-journal.ts';
 import type { Share } from '../limits/limits.ts';
 import type { GatewayOptions, ToolSource } from '../options.ts';
 import type { DecisionLog } from '../routing/decision-log.ts';
+import { runInTool } from '../sandbox/code-tool.ts';
 import { createApprovals } from './approvals.ts';
 import { createCallTool, type CallTool } from './call.ts';
 import { createDiscovery, type Offered } from './discovery.ts';
 import { createGates } from './gates.ts';
 import { createOffers, type Offers } from './offers.ts';
-import { runInTool } from '../sandbox/code-tool.ts';
 import { createPinnedList, type PinnedList } from './pinned-list.ts';
 import { createPolicy } from './policy.ts';
 import { createToolSecrets } from './secrets.ts';
@@ -39,6 +44,8 @@ export interface ToolDoor {
 /** Says which Tools are granted and cannot be offered now. */
 const LEFT_OUT_HEADER = 'kadre-tools-left-out';
 const LONGEST_DESCRIPTION = 1024;
+/** An agent that is asked has a limit of its own. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const noTools: ToolSource = { grants: () => [], get: () => undefined };
 
 export function createToolDoor(services: ToolDoorServices): ToolDoor {
@@ -57,15 +64,20 @@ export function createToolDoor(services: ToolDoorServices): ToolDoor {
   });
   const secretsOf = createToolSecrets(services.secrets, clock);
   const discovery = createDiscovery({ toolbox, secretsOf, clock, logger });
-  const offers = createOffers(services.tools ?? noTools, discovery);
+  const journal = createToolJournal(store, clock);
+  const source = services.agents;
+  const delegations = source && createDelegations({ source, store, journal, clock });
+  const ofTools = createOffers(services.tools ?? noTools, discovery);
+  const offers = delegations ? withAgents(ofTools, source) : ofTools;
   const policy = createPolicy({ store, clock, limits });
   const callTool = createCallTool({
-    journal: createToolJournal(store, clock),
+    journal,
     offers,
     policy,
     approvals,
     gates: createGates(services),
     toolbox,
+    delegations,
     secretsOf,
     decide: createVerdicts(services.decisions, clock),
     watch: createWatch({ registry, spans, logger, clock }),
@@ -74,11 +86,12 @@ export function createToolDoor(services: ToolDoorServices): ToolDoor {
     register: (api) => {
       listing(api, services, offers, createPinnedList(store, clock));
       calling(api, services, callTool);
+      if (delegations) cancelling(api, { ...services, offers, delegations, parse });
     },
     letGo: () => approvals.letGo(),
     close: async () => {
       discovery.close();
-      await Promise.all([toolbox.close(), policy.close()]);
+      await Promise.all([toolbox.close(), policy.close(), delegations?.close()]);
     },
   };
 }
@@ -96,30 +109,36 @@ function listing(api: FastifyInstance, services: ToolDoorServices, offers: Offer
   );
 }
 
-const listed = ({ functionName, description, inputSchema }: Offered): ToolList['tools'][number] => ({
+const listed = ({ functionName, description, inputSchema, delegation }: Offered): ToolList['tools'][number] => ({
   name: functionName,
   description: description.slice(0, LONGEST_DESCRIPTION),
   inputSchema,
+  ...(delegation && { delegation }),
 });
 
 function calling(api: FastifyInstance, services: ToolDoorServices, callTool: CallTool): void {
-  api.post(TOOL_CALL_PATH, { config: { engines: 'too' } }, (http, reply) =>
-    held(http, reply, services, async (signal) => {
-      const { id, headers, record } = http;
-      const asked = parse(http.body);
-      const caller = record.caller as Caller;
-      const told = await callTool({ id, caller, headers, signal, record, asked });
-      if ('pending' in told) {
-        void reply.code(202);
-        return told;
-      }
-      if (told.replayed) {
-        record.replayed = true;
-        void reply.header(REPLAYED_HEADER, 'true');
-      }
-      return told.result;
-    }),
-  );
+  const patient = { ...services, limits: { ...services.limits, callMs: LONGEST_TIMER_MS } };
+  const call = async (http: FastifyRequest, reply: FastifyReply, asked: ToolCall, signal: AbortSignal) => {
+    const { id, headers, record } = http;
+    const caller = record.caller as Caller;
+    const told = await callTool({ id, caller, headers, signal, record, asked });
+    if ('pending' in told) {
+      void reply.code(202);
+      return told;
+    }
+    if (told.replayed) {
+      record.replayed = true;
+      void reply.header(REPLAYED_HEADER, 'true');
+    }
+    return told.result;
+  };
+  api.post(TOOL_CALL_PATH, { config: { engines: 'too' } }, (http, reply) => {
+    const asked = parse(http.body);
+    if (!isDelegation(asked.name)) return held(http, reply, services, (signal) => call(http, reply, asked, signal));
+    return held(http, reply, patient, (signal) =>
+      longAnswer(http, reply, services.clock, () => call(http, reply, asked, signal)),
+    );
+  });
 }
 
 function parse(body: unknown): ToolCall {

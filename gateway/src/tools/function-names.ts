@@ -15,18 +15,22 @@ export function functionNames(tool: string, operations: readonly (string | undef
     const operation = operations[index];
     const spelledOut = operation === undefined || name.endsWith(`__${operation}`);
     if (name.length <= LONGEST && (takers.get(name) === 1 || spelledOut)) return name;
-    const hash = createHash('sha256')
-      .update(JSON.stringify([tool, operation]))
-      .digest('hex')
-      .slice(0, HASH);
-    return `${name.slice(0, LONGEST - HASH - 1)}_${hash}`;
+    return cut(name, JSON.stringify([tool, operation]));
   });
+}
+
+/** The name, or one that is short enough for models and no other's. */
+export const shortName = (name: string): string => (name.length <= LONGEST ? name : cut(name, name));
+
+function cut(name: string, unique: string): string {
+  const hash = createHash('sha256').update(unique).digest('hex').slice(0, HASH);
+  return `${name.slice(0, LONGEST - HASH - 1)}_${hash}`;
 }
 
 /** Whether a function of that name may be one of the Tool's: cheap, and never wrong if the answer is no. */
 export function mayBeOf(tool: string, name: string): boolean {
-  const cut = LONGEST - HASH - 1;
+  const kept = LONGEST - HASH - 1;
   return (
-    name === tool || name.startsWith(`${tool}__`) || (tool.length >= cut - 2 && name.startsWith(tool.slice(0, cut)))
+    name === tool || name.startsWith(`${tool}__`) || (tool.length >= kept - 2 && name.startsWith(tool.slice(0, kept)))
   );
 }

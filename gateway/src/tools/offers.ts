@@ -73,7 +73,8 @@ export function createOffers(source: ToolSource, discovery: Discovery): Offers {
 }
 
 /** An account that its Agent shares with others does not tell which of them asks: only a step's token does. */
-const isAgent = ({ step, serviceAccount }: Caller): boolean => step !== undefined || OWN_ACCOUNT.test(serviceAccount);
+export const isAgent = ({ step, serviceAccount }: Caller): boolean =>
+  step !== undefined || OWN_ACCOUNT.test(serviceAccount);
 
 const granted = (grant: ToolGrant, tool: Tool, offered: readonly Offered[]): Offered[] =>
   offered.filter(({ name = '' }) => isAllowed(tool.spec.allow, name) && isAllowed(grant.allow, name));

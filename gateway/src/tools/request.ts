@@ -1,6 +1,7 @@
 import type { FailureReason, ToolCall } from '@kadre/crds';
 import type { JournalKey } from '@kadre/store';
 import type { Caller } from '../access/caller.ts';
+import { createHash } from 'node:crypto';
 import type { RequestRecord } from '../requests.ts';
 import type { Offered } from './discovery.ts';
 import type { ToolOutcome } from './metrics.ts';
@@ -27,3 +28,9 @@ export interface Observed {
   rule?: string;
   why?: string;
 }
+
+/** The same when a step makes the call again, whoever answers it. */
+export const idempotencyKey = ({ id, key }: Pick<ToolRequest, 'id' | 'key'>): string =>
+  createHash('sha256')
+    .update(key ? JSON.stringify([key.run, key.step, key.attempt, key.call]) : id)
+    .digest('hex');

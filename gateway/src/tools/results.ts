@@ -28,12 +28,12 @@ export function answered(
 
 /** The message may hold words of the server. */
 export function failed(
-  { metadata, spec: { trust } }: Tool,
+  { kind, metadata, spec: { trust } }: Tool,
   { fault, message, sent, retryAfterMs }: ToolError,
 ): ToolResult {
   const doubt = sent ? ' The call may have taken effect.' : '';
   const again = retryAfterMs === undefined ? '' : ` Try again in ${Math.ceil(retryAfterMs / 1000)} s.`;
-  const said = text(`Tool ${metadata.name} failed: ${message}${doubt}${again}`);
+  const said = text(`${kind} ${metadata.name} failed: ${message}${doubt}${again}`);
   return { content: said, isError: true, reason: reasonOf(fault), trust };
 }
 

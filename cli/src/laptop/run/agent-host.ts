@@ -25,6 +25,8 @@ export interface AgentHostOptions {
 
 export interface AgentHost {
   directory: AgentDirectory;
+  /** The address of the gateway, which starts now if it hasn't yet. */
+  gateway: () => Promise<string>;
   close(): Promise<void>;
 }
 
@@ -34,18 +36,20 @@ export async function startAgentHost(options: AgentHostOptions): Promise<AgentHo
   const { agents, served, namespace } = options;
   // Others on this machine can reach the port as well; without the key they get nowhere.
   const key = randomBytes(16).toString('base64url');
-  const crew = new Crew(options, key);
   const server = createServer((request, response) => void crew.answer(request, response));
   const { port } = await listening(server);
   const names = new Set(agents.map(({ metadata }) => metadata.name));
-  return {
-    directory: {
-      resolve: (where, name) => {
-        const own = names.has(name) ? `http://${LOOPBACK}:${port}/${key}/${name}` : undefined;
-        const url = where === namespace ? (served.get(name) ?? own) : undefined;
-        return url === undefined ? { found: false, serving: false } : { found: true, serving: true, url };
-      },
+  const directory: AgentDirectory = {
+    resolve: (where, name) => {
+      const own = names.has(name) ? `http://${LOOPBACK}:${port}/${key}/${name}` : undefined;
+      const url = where === namespace ? (served.get(name) ?? own) : undefined;
+      return url === undefined ? { found: false, serving: false } : { found: true, serving: true, url };
     },
+  };
+  const crew = new Crew(options, key, directory);
+  return {
+    directory,
+    gateway: () => crew.gatewayUrl(),
     close: async () => {
       server.close();
       server.closeAllConnections();
@@ -57,13 +61,15 @@ export async function startAgentHost(options: AgentHostOptions): Promise<AgentHo
 class Crew {
   readonly #options: AgentHostOptions;
   readonly #key: string;
+  readonly #directory: AgentDirectory;
   readonly #tokens = new Map<string, Identity>();
   readonly #starting = new Map<string, Promise<{ runtime: Runtime; listener: RequestListener }>>();
   #gateway: Promise<{ gateway: Gateway; url: string }> | undefined;
 
-  constructor(options: AgentHostOptions, key: string) {
+  constructor(options: AgentHostOptions, key: string, directory: AgentDirectory) {
     this.#options = options;
     this.#key = key;
+    this.#directory = directory;
   }
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -82,6 +88,10 @@ class Crew {
       this.#options.logger.error({ err: error }, `agent ${name} cannot start`);
       refuse(response, `Agent ${name} cannot start: ${error instanceof Error ? error.message : String(error)}`);
     }
+  }
+
+  async gatewayUrl(): Promise<string> {
+    return (await this.#startGateway()).url;
   }
 
   async close(): Promise<void> {
@@ -130,6 +140,11 @@ class Crew {
       tools: {
         get: (where, name) => named(tools, where, name),
         grants: (where, agent) => named(agents, where, agent)?.spec.tools ?? [],
+      },
+      agents: {
+        resolve: (where, name) => this.#directory.resolve(where, name),
+        grants: (where, agent) => named(agents, where, agent)?.spec.agents ?? [],
+        spec: (where, name) => (this.#options.served.has(name) ? undefined : named(agents, where, name)?.spec),
       },
       secrets: { read: (_, name) => Promise.resolve(secret(name)) },
       authenticate: (token) => Promise.resolve(this.#tokens.get(token)),
