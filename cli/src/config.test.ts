@@ -38,8 +38,9 @@ describe('the environment', () => {
   });
 
   test('asks of an engine alone only for what an engine needs', () => {
-    const { POD_NAMESPACE, POD_NAME } = complete;
-    expect(read({ POD_NAMESPACE, POD_NAME }, ['engine'])).toMatchObject({ runtimeImage: '', gatewayUrl: '' });
+    const { POD_NAMESPACE, POD_NAME, KADRE_GATEWAY_URL } = complete;
+    expect(read({ POD_NAMESPACE, POD_NAME, KADRE_GATEWAY_URL }, ['engine'])).toMatchObject({ runtimeImage: '' });
+    expect(() => read({ POD_NAMESPACE, POD_NAME }, ['engine'])).toThrow(/^.*\n {2}KADRE_GATEWAY_URL must[^\n]*$/);
   });
 
   test.each([

@@ -9,7 +9,7 @@ export interface Config {
   housekeeping: Housekeeping;
   /** Empty where no operator runs: nobody else makes pods of agents. */
   runtimeImage: string;
-  /** Empty where no operator runs. */
+  /** Empty where neither an operator nor an engine runs. */
   gatewayUrl: string;
   gatewayPort: number;
   /** Absent: webhooks have no address in the status of their Triggers. */
@@ -60,7 +60,9 @@ export function readConfig(env: Record<string, string | undefined>, roles: reado
 
 const ofOperator = {
   KADRE_RUNTIME_IMAGE: 'must name the agent-runtime image',
-  KADRE_GATEWAY_URL: 'must be the URL under which agents reach the gateway',
+};
+const ofOperatorAndEngine = {
+  KADRE_GATEWAY_URL: 'must be the URL under which agents and engines reach the gateway',
 };
 const ofS3 = {
   AWS_ACCESS_KEY_ID: 'must be set to use a bucket',
@@ -69,7 +71,11 @@ const ofS3 = {
 
 function missing(env: Record<string, string | undefined>, roles: readonly RoleName[]): string[] {
   const usesS3 = env['KADRE_BLOBS_S3_BUCKET'] !== undefined || env['KADRE_ARCHIVE']?.startsWith('s3:');
-  const needed = { ...(roles.includes('operator') && ofOperator), ...(usesS3 && ofS3) };
+  const needed = {
+    ...(roles.includes('operator') && ofOperator),
+    ...((roles.includes('operator') || roles.includes('engine')) && ofOperatorAndEngine),
+    ...(usesS3 && ofS3),
+  };
   return Object.entries(needed).flatMap(([name, what]) => (env[name] === undefined ? [`${name} ${what}`] : []));
 }
 

@@ -15,6 +15,7 @@ export const failureReasons = [
   'SecretNotFound', // a Secret or its key is missing
   'Unauthorized', // a token is missing, wrong or expired; or a provider key is refused
   'ContainerFailed', // a container ended with an exit code other than 0
+  'CodeFailed', // the program of a step ended with an exit code other than 0, or its sandbox died
   'JobRejected', // the API server refused the Job
   'JobLost', // the Job or its pod vanished before it reported an outcome
   'TimedOut', // an attempt took longer than the step's timeout

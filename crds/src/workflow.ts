@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { dnsLabel, duration, envVar, gpuRequest, json, jsonSchema, resources, someTime } from './common.ts';
 import { approvalPolicy } from './approval-policy.ts';
+import { codeStep, toolStep } from './gateway-steps.ts';
 import { runLimits } from './limits.ts';
 import { listMap, rules } from './markers.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
@@ -201,6 +202,8 @@ const containerStep = z.object({
 /** What a step can do. Each does exactly one of these. */
 export const stepActions = [
   'agent',
+  'tool',
+  'code',
   'container',
   'value',
   'steps',
@@ -249,6 +252,10 @@ function stepOf<Nested extends z.ZodType>(nested: Nested) {
         .describe('What to do when the step has failed for good. For each element of a forEach apart.'),
       cache: cache.optional().describe('Take over the output of an earlier run of this step with the same key.'),
       agent: agentStep.optional().describe('Ask an agent.'),
+      tool: toolStep.optional().describe('Call a tool. What it answers is the output.'),
+      code: codeStep
+        .optional()
+        .describe('Run a short program in a sandbox without network. The output is {result, stdout, stderr, files}.'),
       container: containerStep
         .optional()
         .describe('Run a container to its end. What it writes to /dev/termination-log is its output.'),

@@ -218,7 +218,7 @@ describe('a mistake is reported with the path of its field and how to mend it:',
       'neither an agent nor a container',
       { steps: [{ name: 'a' }] },
       'spec.steps[0]',
-      /must do something: set one of agent, container, value/,
+      /must do something: set one of agent, tool, code, container, value/,
     ],
     [
       'an agent that is asked nothing',

@@ -13,7 +13,12 @@ export const startEngine: StartRole = async (context) => {
   const { logger } = context;
   const { agents, budgets } = sources;
   const spans = tracing?.spans;
-  const engine = await start({ store, agents, budgets, logger, ...(spans && { spans }), signal: stopping.signal });
+  const { gatewayUrl } = context.config;
+  const engine = await start({
+    ...{ store, agents, budgets, logger, signal: stopping.signal },
+    ...(gatewayUrl !== '' && { gateway: () => Promise.resolve(gatewayUrl) }),
+    ...(spans && { spans }),
+  });
   return {
     stop: async () => {
       stopping.abort();

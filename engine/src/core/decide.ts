@@ -302,6 +302,8 @@ class Round {
     const values = valuesAt(this.#state, withinUnit(unit));
     switch (action.kind) {
       case 'agent':
+      case 'tool':
+      case 'code':
       case 'container': {
         const route = this.#around.admit(unit, attempt);
         return route && this.#try(unit, () => workOf(this.#state, { unit })) ? route : route && 'failed';

@@ -9,12 +9,17 @@ export type Route =
   | { kind: 'service' }
   /** By the Job of that name. */
   | { kind: 'job'; job: string }
+  /** By the gateway, which calls the tool or has the code run. */
+  | { kind: 'gateway' }
   /** By the steps inside: of a group, a race or a called workflow. */
   | { kind: 'inline' }
   | { kind: 'timer'; until: number }
   | { kind: 'event'; name: string }
   /** By people, at the Approval of that name. */
   | { kind: 'approval'; approval: string; expiresAt?: number };
+
+/** Whether somebody works on it, rather than time, the world or people being waited for. */
+export const isAtWork = ({ kind }: Route): boolean => kind === 'service' || kind === 'job' || kind === 'gateway';
 
 /** Where an output comes from that no attempt of this run has made. */
 export type Source =

@@ -1,6 +1,6 @@
 // What each event of the history means for what is known of the run.
 import type { UsageTotal } from '@kadre/store';
-import type { EngineEvent, EventOf } from './events.ts';
+import { isAtWork, type EngineEvent, type EventOf } from './events.ts';
 import type { Json } from './expression/values.ts';
 import { elementId, fallbackOf, insideOf, placeOf, SOLE, unitId } from './ids.ts';
 import { delegationStatus, elementStatus } from './project.ts';
@@ -149,7 +149,7 @@ function start(state: RunState, unit: Unit, { at, data }: EventOf<'StepStarted'>
   const { step } = unit;
   const { attempt, route } = data;
   Object.assign(unit, {
-    phase: route.kind === 'service' || route.kind === 'job' || route.kind === 'inline' ? 'Running' : 'Waiting',
+    phase: isAtWork(route) || route.kind === 'inline' ? 'Running' : 'Waiting',
     attempt,
     attemptStartedAt: at,
   });

@@ -1,5 +1,5 @@
 // A workflow made ready to run: names resolved, expressions compiled, order known. `compile/` makes it.
-import type { AgentStep, ApprovalStep, ContainerStep, FailureReason } from '@kadre/crds';
+import type { AgentStep, ApprovalStep, CodeStep, ContainerStep, FailureReason, ToolStep } from '@kadre/crds';
 import type { Template, TextTemplate } from './expression/template.ts';
 
 export interface Plan {
@@ -49,6 +49,8 @@ export interface PlannedStep {
 
 export type Action =
   | AgentAction
+  | ToolAction
+  | CodeAction
   | ContainerAction
   | { kind: 'value'; value: Template }
   | { kind: 'fail'; message: TextTemplate }
@@ -65,6 +67,19 @@ export interface AgentAction {
   agent: AgentStep;
   prompt?: TextTemplate;
   input?: Template;
+}
+
+export interface ToolAction {
+  kind: 'tool';
+  tool: ToolStep;
+  args?: Template;
+}
+
+export interface CodeAction {
+  kind: 'code';
+  code: CodeStep;
+  input?: Template;
+  files: { path: string; content: Template }[];
 }
 
 export interface ContainerAction {

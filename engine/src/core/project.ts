@@ -1,6 +1,7 @@
 // What the Run's status shows of a state: bounded, whatever the run's size.
 import { usdText, type Delegation, type Failure, type RunPhase, type StepStatus } from '@kadre/crds';
 import type { RunProjection } from '@kadre/store';
+import { isAtWork } from './events.ts';
 import type { Json } from './expression/values.ts';
 import { elementId, SOLE } from './ids.ts';
 import type { Attempt, RunState, StepState, Unit } from './state.ts';
@@ -45,7 +46,7 @@ function phaseOf({ phase, suspended, active, ready, ended, live }: RunState): Ru
   let looked = 0;
   // A run with more waits than that is busy enough to be called running.
   for (const { route } of active.values()) {
-    if (route.kind === 'service' || route.kind === 'job' || ++looked > 100) return phase;
+    if (isAtWork(route) || ++looked > 100) return phase;
   }
   return 'Waiting';
 }

@@ -32,6 +32,7 @@ export class Ready<Step extends { plan: PlannedStep }> {
 
 function laneOf({ action }: PlannedStep): string {
   if (action.kind === 'container') return 'jobs';
+  if (action.kind === 'tool' || action.kind === 'code') return 'gateway';
   if (action.kind !== 'agent') return FREE;
   return action.agent.gpu || action.agent.isolation ? 'jobs' : `agent ${action.agent.name}`;
 }

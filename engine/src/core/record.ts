@@ -157,6 +157,7 @@ const delegated = { Running: 'was given', Succeeded: 'did', Failed: 'failed at' 
 const means: Record<Route['kind'], string> = {
   service: "by its agent's service",
   job: 'by a Job',
+  gateway: 'through the gateway',
   inline: 'with the steps inside',
   timer: 'and waits for a time',
   event: 'and waits for an event',
@@ -239,5 +240,7 @@ function needsOf(id: string, found: Found | undefined): string[] {
 
 function agentOf(found: Found | undefined): string {
   const action = found?.step.action;
-  return action?.kind === 'agent' ? `agent ${action.agent.name}` : action?.kind === 'container' ? 'container' : ENGINE;
+  if (action?.kind === 'agent') return `agent ${action.agent.name}`;
+  if (action?.kind === 'tool') return `tool ${action.tool.name}`;
+  return action?.kind === 'container' || action?.kind === 'code' ? action.kind : ENGINE;
 }

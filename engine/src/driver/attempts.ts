@@ -1,12 +1,14 @@
-// The attempts of one run that are at work: those at agents' services, and those in Jobs.
-import { a2aMetadata, type Delegation, type StepOutcome } from '@kadre/crds';
+// The attempts of one run that are at work: those at agents' services, those in Jobs, and those that the gateway carries out.
+import { a2aMetadata, TRACE_HEADER, type Delegation, type Failure, type StepOutcome } from '@kadre/crds';
 import { followTask, LET_GO, messageParts, sizedOutput, type Accepted } from '@kadre/a2a';
 import { attemptTraceparent } from '@kadre/telemetry';
 import type { Outcome, Route } from '../core/events.ts';
 import type { Json } from '../core/expression/values.ts';
+import type { Action } from '../core/plan.ts';
 import type { Attempt, RunIdentity, Unit } from '../core/state.ts';
-import type { Work } from '../core/work.ts';
+import type { CodeWork, ToolWork, Work } from '../core/work.ts';
 import type { Applicant } from './admission.ts';
+import { runErrand } from './gateway/errand.ts';
 import { attemptKey, jobName } from './jobs.ts';
 import type { World } from './world.ts';
 
@@ -23,8 +25,8 @@ export interface Listener extends Applicant {
 
 interface Handle {
   attempt: number;
-  /** Under which the place was taken. */
-  place: string;
+  /** Under which the place was taken. Undefined: it was given back, because people have the next word. */
+  place: string | undefined;
   detach: AbortController;
   stop: AbortController;
   /** Key of the job in the store. */
@@ -32,6 +34,7 @@ interface Handle {
 }
 
 const JOBS = 'jobs';
+export const GATEWAY = 'gateway';
 
 export class Attempts {
   readonly #world: World;
@@ -54,12 +57,22 @@ export class Attempts {
     const { action } = step.plan;
     const agent =
       action.kind === 'agent' && !action.agent.gpu && !action.agent.isolation ? action.agent.name : undefined;
-    const served = agent !== undefined && this.#isServed(agent);
-    const place = served ? `agent ${this.#run.namespace}/${agent}` : JOBS;
+    const route = this.#routeOf(action, agent, () => jobName({ run: this.#run, step: id, attempt }));
+    const place = this.#placeAt(route, agent);
     if (this.#places.has(id)) return undefined;
     if (!this.#world.admission.acquire(place, this.#runner)) return undefined;
     this.#places.set(id, place);
-    return served ? { kind: 'service' } : { kind: 'job', job: jobName({ run: this.#run, step: id, attempt }) };
+    return route;
+  }
+
+  #routeOf({ kind }: Action, agent: string | undefined, job: () => string): Route {
+    if (kind === 'tool' || kind === 'code') return { kind: 'gateway' };
+    return agent !== undefined && this.#isServed(agent) ? { kind: 'service' } : { kind: 'job', job: job() };
+  }
+
+  #placeAt({ kind }: Route, agent = ''): string {
+    if (kind === 'gateway') return GATEWAY;
+    return kind === 'service' ? `agent ${this.#run.namespace}/${agent}` : JOBS;
   }
 
   /** An agent that is not there at all is asked for like a served one, which fails the step with AgentNotFound. */
@@ -78,9 +91,7 @@ export class Attempts {
   }
 
   start(attempt: Attempt, work: Work, { resumed }: { resumed: boolean }): void {
-    const place =
-      this.#places.get(attempt.id) ??
-      (attempt.route.kind === 'job' ? JOBS : `agent ${this.#run.namespace}/${agentOf(work)}`);
+    const place = this.#places.get(attempt.id) ?? this.#placeAt(attempt.route, agentOf(work));
     this.#places.delete(attempt.id);
     if (resumed) this.#world.admission.reclaim(place);
     const handle: Handle = {
@@ -91,6 +102,7 @@ export class Attempts {
     };
     this.#handles.set(attempt.id, handle);
     if (work.kind === 'agent' && attempt.route.kind === 'service') void this.#follow(attempt, work, handle);
+    else if (work.kind === 'tool' || work.kind === 'code') void this.#ask(attempt, work, handle);
     else this.#watch(attempt, handle);
   }
 
@@ -114,7 +126,12 @@ export class Attempts {
     this.#handles.delete(id);
     if (handle.job !== undefined) this.#jobs.delete(handle.job);
     handle.detach.abort(LET_GO);
-    this.#world.admission.release(handle.place);
+    this.#givePlaceBack(handle);
+  }
+
+  #givePlaceBack(handle: Handle): void {
+    if (handle.place !== undefined) this.#world.admission.release(handle.place);
+    handle.place = undefined;
   }
 
   letGo(): void {
@@ -137,7 +154,7 @@ export class Attempts {
   }
 
   async #follow(attempt: Attempt, work: Extract<Work, { kind: 'agent' }>, { detach, stop }: Handle): Promise<void> {
-    const { connection, clock, limits, agents, mint, spans } = this.#world;
+    const { connection, clock, limits, agents, mint } = this.#world;
     const { id, accepted } = attempt;
     const name = { run: this.#run, step: id, attempt: attempt.attempt };
     const report = (news: News): void => {
@@ -148,7 +165,7 @@ export class Attempts {
       agent: work.agent,
       parts: messageParts(work),
       metadata: () => ({ [a2aMetadata.stepToken]: mint(name, work.agent) }),
-      headers: spans ? { traceparent: attemptTraceparent(spans, this.#run.uid, id, attempt.attempt) } : {},
+      headers: this.#trace(id, attempt.attempt),
       place: () => {
         const { found, serving, url } = agents.resolve(this.#run.namespace, work.agent);
         return { found, ...(serving && url !== undefined && { url }) };
@@ -174,7 +191,41 @@ export class Attempts {
       report({ outcome: { failure: { reason: 'InternalError', message: 'the engine failed at following the task' } } });
     }
   }
+
+  async #ask({ id, attempt }: Attempt, work: ToolWork | CodeWork, handle: Handle): Promise<void> {
+    const { gateway, clock, limits, mintOwn, logger } = this.#world;
+    const name = { run: this.#run, step: id, attempt };
+    const { detach, stop } = handle;
+    const errand = { work, stepToken: () => mintOwn(name), headers: this.#trace(id, attempt) };
+    const report = (outcome: Outcome): void => {
+      if (!detach.signal.aborted) this.#runner.report({ id, attempt, outcome });
+    };
+    if (!gateway) {
+      report({ failure: noGateway });
+      return;
+    }
+    try {
+      const signal = AbortSignal.any([detach.signal, stop.signal]);
+      const { gatewayPatience } = limits;
+      // Others may call while people think.
+      const onPending = (): void => this.#givePlaceBack(handle);
+      report(await runErrand(errand, { connection: gateway, clock, gatewayPatience, onPending, signal }));
+    } catch (error) {
+      logger.error({ err: error, run: this.#run.uid, step: id }, 'the gateway could not be asked');
+      report({ failure: { reason: 'InternalError', message: 'the engine failed at asking the gateway' } });
+    }
+  }
+
+  #trace(id: string, attempt: number): Record<string, string> {
+    const { spans } = this.#world;
+    return spans ? { [TRACE_HEADER]: attemptTraceparent(spans, this.#run.uid, id, attempt) } : {};
+  }
 }
+
+const noGateway: Failure = {
+  reason: 'InternalError',
+  message: 'this engine knows no gateway to call tools and run code: set KADRE_GATEWAY_URL for it',
+};
 
 function jobOutcome(outcome: StepOutcome) {
   return 'failure' in outcome ? outcome : sizedOutput((outcome.output ?? null) as Json);

@@ -5,7 +5,9 @@ import { mintStepToken, type Store, type Topic } from '@kadre/store';
 import { Agent } from 'undici';
 import { Admission } from './admission.ts';
 import { systemClock, pause } from './clock.ts';
-import { defaultLimits, type EngineOptions } from './options.ts';
+import { GATEWAY } from './attempts.ts';
+import { GatewayConnection } from './gateway/connection.ts';
+import { defaultLimits, type EngineLimits, type EngineOptions } from './options.ts';
 import { Queues } from './queues.ts';
 import { Runner } from './runner.ts';
 import type { World } from './world.ts';
@@ -24,7 +26,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const limits = { ...defaultLimits, ...options.limits };
   const secret = await store.secret('step-token');
   const dispatcher = new Agent({ connect: { timeout: limits.agentResponse } });
-  const admission = new Admission((place) => (place.startsWith('agent ') ? limits.tasksPerAgent : limits.jobs));
+  const { gateway } = options;
   const world: World = {
     store,
     agents,
@@ -33,10 +35,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     clock,
     limits,
     signal,
-    admission,
+    admission: new Admission((place) => placesOf(place, limits)),
     queues: new Queues(),
     budgetQueues: (namespace, subject) => runQueuesOf(budgets?.list(namespace) ?? [], namespace, subject),
     connection: new A2AConnection({ dispatcher, ...limits }),
+    gateway: gateway && new GatewayConnection(dispatcher, gateway),
     mint: ({ run, step, attempt }, agent, timeout = 0, job) => {
       const claims = {
         run: run.uid,
@@ -48,11 +51,23 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       };
       return mintStepToken(secret, claims, clock.now() + timeout + limits.tokenLife);
     },
+    mintOwn: ({ run, step, attempt }) => {
+      const claims = { run: run.uid, step, attempt, namespace: run.namespace, agent: '', engine: true as const };
+      return mintStepToken(secret, claims, clock.now() + OWN_TOKEN_LIFE);
+    },
   };
   const intake = new Intake(world);
   await intake.sitDown();
   const stopped = intake.work().finally(() => dispatcher.destroy());
   return { stopped };
+}
+
+/** Milliseconds. It is shown at once, to a machine whose clock may differ. */
+const OWN_TOKEN_LIFE = 300_000;
+
+function placesOf(place: string, { tasksPerAgent, gatewayCalls, jobs }: EngineLimits): number {
+  if (place === GATEWAY) return gatewayCalls;
+  return place.startsWith('agent ') ? tasksPerAgent : jobs;
 }
 
 /** How many runs are claimed at once, so that several engines that start together share what there is. */

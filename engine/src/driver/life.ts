@@ -6,7 +6,7 @@ import type { Delegation } from '@kadre/crds';
 import type { AppendEffects, CachedOutput, NewEvent } from '@kadre/store';
 import { runTraceId, type Span, type Spans } from '@kadre/telemetry';
 import { cacheKeyOf, decide, type Surroundings } from '../core/decide.ts';
-import type { EngineEvent, EventOf } from '../core/events.ts';
+import { isAtWork, type EngineEvent, type EventOf } from '../core/events.ts';
 import { evolve, outputInside } from '../core/evolve.ts';
 import type { Json } from '../core/expression/values.ts';
 import { placeOf } from '../core/ids.ts';
@@ -170,9 +170,8 @@ export class Life {
   }
 
   async #settle({ id, attempt, outcome }: Extract<Report, { outcome: unknown }>): Promise<void> {
-    const { kind } = this.state.active.get(id)?.route ?? {};
-    const mayCost = kind === 'service' || kind === 'job';
-    const usage = mayCost ? await this.#world.store.usage(this.state.run.uid, id, attempt) : noUsage;
+    const { route } = this.state.active.get(id) ?? {};
+    const usage = route && isAtWork(route) ? await this.#world.store.usage(this.state.run.uid, id, attempt) : noUsage;
     const event = settle(this.state, id, attempt, outcome, usage, this.#world.clock.now());
     if (event) this.#record(event);
   }
@@ -269,8 +268,7 @@ export class Life {
   }
 
   #handOut(attempt: Attempt, resumed: boolean): void {
-    const { kind } = attempt.route;
-    if (kind === 'service' || kind === 'job') this.#attempts.start(attempt, workOf(this.state, attempt), { resumed });
+    if (isAtWork(attempt.route)) this.#attempts.start(attempt, workOf(this.state, attempt), { resumed });
     else {
       this.#waits.start(attempt);
       // What it waits for may be there already.
@@ -281,8 +279,7 @@ export class Life {
   #stopWhatMust(): void {
     for (const attempt of this.state.stops.splice(0)) {
       if (this.state.active.get(attempt.id) !== attempt) continue;
-      const { kind } = attempt.route;
-      if (kind === 'service' || kind === 'job') this.#attempts.stop(attempt);
+      if (isAtWork(attempt.route)) this.#attempts.stop(attempt);
       else this.#runner.report({ id: attempt.id, attempt: attempt.attempt, outcome: 'stopped' });
     }
   }

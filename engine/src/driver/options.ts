@@ -10,6 +10,8 @@ export interface EngineOptions {
   agents: AgentDirectory;
   /** The Budgets of a namespace, from a cache that is complete. Absent: there are none. */
   budgets?: { list(namespace: string): Budget[] };
+  /** The address of the gateway, which calls tools and runs code for steps; may start it. Absent: such steps fail. */
+  gateway?: () => Promise<string>;
   logger: Logger;
   /** Absent: runs leave no traces. */
   spans?: Spans;
@@ -25,6 +27,8 @@ export interface EngineLimits {
   tasksPerAgent: number;
   /** Jobs that are asked for at once. */
   jobs: number;
+  /** Calls of tools, and programs, that the gateway is asked for at once. */
+  gatewayCalls: number;
   /** How often the store is looked at for what a lost hint didn't tell. */
   poll: number;
   /** How many runs are at work in this engine at once; the others are left to other engines, or wait. */
@@ -33,6 +37,8 @@ export interface EngineLimits {
   seat: number;
   /** How long an agent may be out of reach, or have no room, before the attempt counts as failed. */
   agentPatience: number;
+  /** How long the gateway may be away before a step that needs it counts as failed. */
+  gatewayPatience: number;
   /** How long a stream may be silent before it is opened anew. */
   streamSilence: number;
   /** How long connecting, the first answer, and a short call may take. */
@@ -46,10 +52,12 @@ export interface EngineLimits {
 export const defaultLimits: EngineLimits = {
   tasksPerAgent: 64,
   jobs: 500,
+  gatewayCalls: 128,
   poll: 5_000,
   runs: 20_000,
   seat: 15_000,
   agentPatience: 30_000,
+  gatewayPatience: 120_000,
   streamSilence: 60_000,
   agentResponse: 15_000,
   stopGrace: 10_000,

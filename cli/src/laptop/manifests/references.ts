@@ -87,9 +87,10 @@ function runReferences({ workflow, agent, inline }: Partial<Run['spec']>): Refer
 function stepReferences(spec: unknown, base: string): Reference[] {
   return [...walkSteps(spec)].flatMap(({ step, path }) => {
     const at = `${base}.${path}`;
-    const { agent, container, workflow } = step as Partial<Step>;
+    const { agent, tool, container, workflow } = step as Partial<Step>;
     return [
       ...named('Agent', agent?.name, `${at}.agent.name`),
+      ...named('Tool', tool?.name, `${at}.tool.name`),
       ...named('Workflow', workflow?.name, `${at}.workflow.name`),
       ...named('GpuPool', agent?.gpu?.pool, `${at}.agent.gpu.pool`),
       ...named('GpuPool', container?.gpu?.pool, `${at}.container.gpu.pool`),

@@ -29,7 +29,7 @@ export interface Pinned {
   workflows: Record<string, WorkflowSpec>;
   agents: Agent[];
   models: Model[];
-  /** What the agents may use. */
+  /** What the agents may use, and the steps call. */
   tools?: Tool[];
   /** Those of the namespace, if there are any. */
   budgets?: Budget[];
@@ -57,12 +57,12 @@ export function pin(catalog: Catalog, target: Target, options: PinOptions): { pi
   const specs = [target.workflow, ...called.map(({ object }) => object.spec)];
   const agents = search.agents(specs, options.served);
   const models = search.models(agents, options.env);
-  const tools = search.tools(agents, options.env).map((tool) => search.served(tool, options.servers));
+  const tools = search.tools(agents, specs, options.env).map((tool) => search.served(tool, options.servers));
   const budgets = search.budgets();
   noticeStrangers(options, specs, search.obstacles);
   for (const name of options.servers.keys()) {
     if (!tools.some(({ object }) => object.metadata.name === name))
-      search.obstacles.push(`--tool ${name}: no agent of this run has this Tool`);
+      search.obstacles.push(`--tool ${name}: no agent or step of this run has this Tool`);
   }
   const local = (spec: WorkflowSpec, name: string) => localized(spec, name, options.stubs, search.obstacles, warnings);
   // What is malformed cannot be looked at any closer.
@@ -162,11 +162,14 @@ class Search {
     return models;
   }
 
-  tools(agents: readonly Found<Agent>[], env: Environment): Found<Tool>[] {
-    const names = new Set(agents.flatMap(({ object }) => (object.spec.tools ?? []).map(({ name }) => name)));
+  /** Those that the agents may use, and those that the steps call. */
+  tools(agents: readonly Found<Agent>[], specs: readonly WorkflowSpec[], env: Environment): Found<Tool>[] {
+    const granted = agents.flatMap(({ object }) => (object.spec.tools ?? []).map(({ name }) => name));
+    const called = specs.flatMap((spec) => stepsOf(spec).flatMap(({ tool }) => tool?.name ?? []));
+    const names = new Set([...granted, ...called]);
     const secrets = (wanted: string) => findSecret(this.#catalog, this.#namespace, wanted)?.data;
     return [...names].flatMap((name) => {
-      const tool = this.#find('Tool', name, "add -f with its file, or take it out of the agent's tools");
+      const tool = this.#find('Tool', name, "add -f with its file, or take it out of the agent's tools or the steps");
       const ref = tool && toolSecret(tool.object.spec);
       if (ref && toolKeyOf(tool.object, secrets, env) === undefined)
         this.obstacles.push(missingToolKey(tool.object, ref));

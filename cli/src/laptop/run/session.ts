@@ -42,7 +42,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const host = await startAgentHost({ namespace, agents, models, tools, budgets, served, secret, store, logger });
   await store.submitRun(submissionOf(record));
   const before = (await store.events(record.uid)).length;
-  const engine = await startEngine({ store, agents: host.directory, logger, signal: stopping.signal });
+  const engine = await startEngine({
+    ...{ store, logger, signal: stopping.signal },
+    ...{ agents: host.directory, gateway: host.gateway },
+  });
   const reader = new Reader(store, record.uid);
   return {
     store,

@@ -18,6 +18,7 @@ import { compileCall } from './call.ts';
 import { compileCondition } from './condition.ts';
 import { compileContainer } from './container.ts';
 import { compileBounded, isTime, type Bound } from './durations.ts';
+import { compileCode, compileTool, outputOfCode } from './gateway-steps.ts';
 import { endOf, type List, type Site } from './outline.ts';
 import { scopeAt } from './scope.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -84,10 +85,12 @@ function compileLeaf(
   { callees, bound }: Surroundings,
   report: Report,
 ): CompiledAction {
-  const { agent, container, value, workflow, wait, approval, fail } = step;
+  const { agent, tool, code, container, value, workflow, wait, approval, fail } = step;
   const at = `${path}.${kind}`;
   const leaf = (action: Action, output = anyType): CompiledAction => ({ action, output, weight: 1 });
   if (kind === 'agent' && agent) return leaf(compileAgent(agent, at, scope, report));
+  if (kind === 'tool' && tool) return leaf(compileTool(tool, at, scope, report));
+  if (kind === 'code' && code) return leaf(compileCode(code, at, scope, report), outputOfCode);
   if (kind === 'container' && container) return leaf(compileContainer(container, at, scope, report));
   if (kind === 'workflow' && workflow) return { ...compileCall(workflow, at, scope, callees, report), weight: 1 };
   if (kind === 'wait' && wait) return compileWait(wait, at, scope, bound, report);

@@ -12,13 +12,41 @@ const inside = (step: object, more: object = {}) => ({
   ...more,
 });
 const at = 'steps[0].steps[0]';
+const call = (args: unknown): object => ({ tool: { name: 'search', args } });
+const code = (more: object): object => ({ code: { language: 'python', source: 'pass', ...more } });
+const file = (path: string): object => ({ path, content: 'x' });
 
 describe('of a step inside a group it is reported with the path of the field and how to mend it:', () => {
   test.each<[string, object, string, RegExp]>([
-    ['it does nothing', {}, '', /must do something: set one of agent, container/],
+    ['it does nothing', {}, '', /must do something: set one of agent, tool, code, container/],
     ['it does two things', { ...ask, value: 1 }, '', /does one thing: make a step of each of agent, value/],
     ['an output without a group', { ...ask, output: 1 }, '.output', /only a group \(steps\) has an output of its own/],
     ['an agent asked nothing', { agent: { name: 'x' } }, '.agent', /set prompt, input or both/],
+    ['a call of two tools', { tool: { name: 'a b' } }, '.tool.name', /a name of a-z/],
+    [
+      'arguments that are no object',
+      { tool: { name: 'search', args: ['kadre'] } },
+      '.tool.args',
+      /takes an object with the arguments of the tool, not a list/,
+    ],
+    [
+      'arguments that do not know what is meant',
+      call({ q: '$(input.topic + 1 +)' }),
+      '.tool.args.q',
+      /Unexpected token/,
+    ],
+    [
+      'a language that nothing speaks',
+      code({ language: 'ruby' }),
+      '.code.language',
+      /one of python, javascript, shell/,
+    ],
+    ['a program without a text', code({ source: '' }), '.code.source', /must not be empty/],
+    ['a file outside of the folder', code({ files: [file('../x')] }), '.code.files[0].path', /within the folder/],
+    ['a file at the root', code({ files: [file('/etc/x')] }), '.code.files[0].path', /within the folder/],
+    ['a file that is there twice', code({ files: [file('x'), file('x')] }), '.code.files[1].path', /is there twice/],
+    ['a file with nothing said of it', code({ files: [{ path: 'x' }] }), '.code.files[0].content', /is missing/],
+    ['memory that is no amount', code({ sandbox: { memory: '1 GB' } }), '.code.sandbox.memory', /a quantity in quotes/],
     ['needs that name the step itself', { ...ask, needs: ['a'] }, '.needs', /a cannot wait for itself/],
     [
       'a name needed twice',
@@ -209,8 +237,12 @@ describe('a field that does not exist is reported, wherever it is:', () => {
       /did you mean forEach.until or repeat.until or wait.until\?/,
     ],
     ['a word of other tools', inside({ ...ask, if: 'x' }), `${at}.if`, /did you mean when\?/],
-    ['code, which is to come', inside({ code: {} }), `${at}.code`, /steps do not run code yet/],
-    ['a tool, which is to come', inside({ tool: {} }), `${at}.tool`, /steps do not use tools yet/],
+    [
+      'a field of a tool that its arguments have',
+      inside({ tool: { name: 'search', query: 'x' } }),
+      `${at}.tool.query`,
+      /there are: name, operation, args/,
+    ],
     [
       'something else',
       inside({ ...ask, colour: 'red' }),

@@ -1,5 +1,15 @@
 // Reads the fields of a workflow, and says in words what is wrong with one.
-import { dnsLabel, duration, envVar, eventName, quantity, usd, workflowSpec, type WorkflowSpec } from '@kadre/crds';
+import {
+  codePath,
+  dnsLabel,
+  duration,
+  envVar,
+  eventName,
+  quantity,
+  usd,
+  workflowSpec,
+  type WorkflowSpec,
+} from '@kadre/crds';
 import type { z } from 'zod';
 import { meant } from '../expression/suggest.ts';
 import { kindOf, nounOf, type Json } from '../expression/values.ts';
@@ -88,6 +98,10 @@ const formats = new Map<string, string>([
   [patternOf(dnsLabel), 'a name of a-z, 0-9 and -, with a letter or digit at both ends'],
   [patternOf(duration), 'a whole number and one unit: 300ms, 90s, 5m, 2h or 1d'],
   [patternOf(eventName), 'a name of letters, digits, -, ., _ and /, with a letter or digit at both ends'],
+  [
+    patternOf(codePath),
+    'a path of letters, digits, _, - and . such as data/rows.csv, within the folder of the program',
+  ],
   [patternOf(quantity), 'a quantity in quotes, such as "500m", "2" or "1Gi"'],
   [patternOf(usd), 'US dollars in quotes, such as "0.50"'],
   [patternOf(envVar.shape.name), 'a name of letters, digits and _ that does not begin with a digit'],

@@ -21,6 +21,18 @@ describe('of the output of a step it is known before the run', () => {
     ['which fields a value has', { value: { title: 'x' } }, '$(steps.a.output.titel)', /did you mean title/],
     ['what kind a field is', { value: { title: 'x' } }, '$(steps.a.output.title * 2)', /a text \* a number/],
     ['that a text with expressions inside is a text', { value: 'n: $(input)' }, '$(steps.a.output * 2)', /a text/],
+    [
+      'what a program leaves',
+      { code: { language: 'python', source: 'pass' } },
+      '$(steps.a.output.reslt)',
+      /did you mean result/,
+    ],
+    [
+      'that what it prints is a text',
+      { code: { language: 'shell', source: ':' } },
+      '$(steps.a.output.stdout * 2)',
+      /a text/,
+    ],
     ['what an expression gives', { value: '$(size(input))' }, '$(steps.a.output + "x")', /a number \+ a text/],
     [
       'that forEach gives a list',

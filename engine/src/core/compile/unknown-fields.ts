@@ -38,14 +38,8 @@ const instead: Record<string, string> = {
   retries: 'retry.limit',
 };
 
-const planned: Record<string, string> = {
-  code: 'steps do not run code yet: put it into an image and run a container',
-  tool: 'steps do not use tools yet: ask an agent that has the tool, or run a container',
-};
-
 function unknown(name: string, shape: Shape): string {
   const isStep = 'needs' in shape;
-  if (isStep && Object.hasOwn(planned, name)) return planned[name] ?? '';
   const candidates = Object.keys(shape);
   const known = isStep && Object.hasOwn(instead, name) ? instead[name] : closest(name, candidates);
   const meant = known === undefined ? inner(name, shape) : [known];
