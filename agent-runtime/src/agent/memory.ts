@@ -15,6 +15,8 @@ import { parseJson, type Errand, type GatewayClient } from './gateway-client.ts'
 export type Place = {
   /** Of the turn: told again under it, it is answered as before. */
   id: string;
+  /** The conversation is gone on with, but this turn is not kept. */
+  transient?: boolean;
 } & (
   | { conversation: string }
   /** Goes on after this turn; from there a conversation of its own begins if others went on before. */
@@ -47,7 +49,7 @@ export function createMemory(gateway: GatewayClient, characters: number): Memory
   const ask = async (errand: Errand, path: string, more: { method?: 'DELETE'; body?: string } = {}): Promise<unknown> =>
     parseJson(await gateway.text(errand, { path, accept: 'application/json', otherwise: 'ModelFailed', ...more }));
   const read = async (errand: Errand, query: Record<string, string>): Promise<Conversation> => {
-    const path = `${CONVERSATIONS_PATH}?${new URLSearchParams(query)}`;
+    const path = `${CONVERSATIONS_PATH}?${new URLSearchParams(query).toString()}`;
     const parsed = conversationAnswer.safeParse(await ask(errand, path));
     if (parsed.success) return parsed.data;
     throw new AgentFailure('ModelFailed', 'The gateway sent something that is no conversation.');
@@ -101,7 +103,7 @@ export function createMemory(gateway: GatewayClient, characters: number): Memory
         : inConversation(errand, place.id, place.conversation),
     turn: async (errand, id) => (await turnOf(errand, id)).turn,
     forget: async (errand, conversation) => {
-      const path = `${CONVERSATIONS_PATH}?${new URLSearchParams({ conversation })}`;
+      const path = `${CONVERSATIONS_PATH}?${new URLSearchParams({ conversation }).toString()}`;
       const answer = (await ask(errand, path, { method: 'DELETE' })) as { deleted?: boolean } | undefined;
       return answer?.deleted === true;
     },

@@ -23,7 +23,8 @@ export function remembering(agent: Agent, memory: Memory): Agent {
     const asBefore = recalled.before && answerAgain(recalled.before, said, agent);
     return { said, recalled, asBefore, turn: { ...turn, messages: [...recalled.messages, ...turn.messages] } };
   };
-  const keep = async ({ said, recalled }: Talk, answer: Answer): Promise<void> => {
+  const keep = async ({ said, recalled, turn }: Talk, answer: Answer): Promise<void> => {
+    if (turn.place?.transient) return;
     await recalled.remember([...said, ...keptForm(answerMessage(answer), room)]);
   };
 

@@ -39,6 +39,15 @@ export function wireError(failure: AgentFailure): WireError {
   return { error: { message: failure.message, type, param: null, code: failure.reason } };
 }
 
+export function invalid(message: string, param: string | null, code: string): WireError {
+  return { error: { message, type: 'invalid_request_error', param, code } };
+}
+
+export function unknownModel(asked: string, name: string): WireError {
+  const message = `The model ${JSON.stringify(asked)} does not exist; this agent answers as ${JSON.stringify(name)}.`;
+  return invalid(message, 'model', 'model_not_found');
+}
+
 /** A request that is wrong in itself. */
 export function badRequest(message: string): AgentFailure {
   return new AgentFailure('InvalidInput', message);

@@ -8,7 +8,7 @@ import { messageOf } from '../agent/loop.ts';
 import { asFailure } from '../failure.ts';
 import { openEventStream } from './event-stream.ts';
 import { traceparentOf, withSlot, type RouteContext } from './exchange.ts';
-import { badRequest, wireError, type WireError } from './http-errors.ts';
+import { badRequest, unknownModel, wireError } from './http-errors.ts';
 
 const chatRequest = z.looseObject({
   model: z.string(),
@@ -61,11 +61,6 @@ const SET_BY_AGENT = new Set(['model', 'messages', 'stream', 'stream_options']);
 
 function passedOn(body: ChatRequest): Record<string, unknown> {
   return Object.fromEntries(Object.entries(body).filter(([field]) => !SET_BY_AGENT.has(field)));
-}
-
-function unknownModel(asked: string, name: string): WireError {
-  const message = `The model ${JSON.stringify(asked)} does not exist; this agent answers as ${JSON.stringify(name)}.`;
-  return { error: { message, type: 'invalid_request_error', param: 'model', code: 'model_not_found' } };
 }
 
 function completionOf(completion: ChatCompletion, model: string): ChatCompletion {

@@ -8,10 +8,11 @@ import type { RpcContext } from '../a2a/rpc.ts';
 import { AgentFailure, asFailure } from '../failure.ts';
 import { traceparentOf, type RouteContext } from './exchange.ts';
 import { endpointRoutes, generateRoutes, type CompiledEndpoint } from './generate-routes.ts';
-import { sendFailure } from './http-errors.ts';
+import { invalid, sendFailure } from './http-errors.ts';
 import type { Metrics } from './metrics.ts';
 import { openaiRoutes } from './openai-routes.ts';
 import type { Readiness } from './readiness.ts';
+import { responsesRoutes } from './responses/routes.ts';
 
 export interface ServerContext extends RouteContext, Omit<RpcContext, 'onFault'> {
   endpoints: CompiledEndpoint[];
@@ -35,23 +36,27 @@ export async function createServer(context: ServerContext, options: A2aOptions):
     genReqId: (request) => knownRequestId(request.headers['x-request-id']) ?? randomUUID(),
     rewriteUrl: ({ url = '/' }) => withoutBase(url, basePath),
     exposeHeadRoutes: false,
+    // Ids of conversations that callers choose.
+    routerOptions: { maxParamLength: 512 },
   });
   observe(app, context);
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply, context));
   app.setNotFoundHandler((request, reply) =>
-    reply.code(404).send({
-      error: {
-        message: `There is no ${request.method} ${request.url.slice(0, 200)} here; GET / lists what there is.`,
-        type: 'invalid_request_error',
-        param: null,
-        code: 'not_found',
-      },
-    }),
+    reply
+      .code(404)
+      .send(
+        invalid(
+          `There is no ${request.method} ${request.url.slice(0, 200)} here; GET / lists what there is.`,
+          null,
+          'not_found',
+        ),
+      ),
   );
   statusRoutes(app, context, basePath);
   generateRoutes(app, context);
   endpointRoutes(app, context, context.endpoints);
   openaiRoutes(app, context);
+  responsesRoutes(app, context);
   await a2aRoutes(
     app,
     { ...context, onFault: (error) => context.logger.error({ err: error }, 'unexpected error') },
