@@ -65,8 +65,11 @@ export const a2aMetadata = {
   citations: 'kadre.dev/citations',
   /** On a task that is completed, and on the status update that says so: the tokens of all its calls. */
   usage: 'kadre.dev/usage',
-  /** On the status message of a task that waits for people's consent to a call: the name of the Approval. */
-  approval: 'kadre.dev/approval',
+  /**
+   * On the status message of a task that waits for people: names of the Approvals that the gateway has asked for. Whoever
+   * gave the task has nothing to do but wait.
+   */
+  approvals: 'kadre.dev/approvals',
   /** On a failed task's status message: a {@link FailureReason}. */
   reason: 'kadre.dev/reason',
 } as const;

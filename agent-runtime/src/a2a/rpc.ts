@@ -157,6 +157,7 @@ async function work(
       if ('delta' in piece) task.append(piece.delta);
       else if ('restart' in piece) task.startOver();
       else if ('activity' in piece) task.tell({ [a2aMetadata.tool]: piece.activity });
+      else if ('waiting' in piece) task.waitForPeople(piece.waiting);
       else if ('compaction' in piece) task.tell({ [a2aMetadata.compaction]: piece.compaction });
       else
         task.complete(

@@ -125,6 +125,21 @@ export class Task {
     this.#emit({ statusUpdate: { taskId: this.id, contextId: this.contextId, status: this.#status, metadata } });
   }
 
+  /** Until people have decided these Approvals; none: it goes on. */
+  waitForPeople(approvals: readonly string[]): void {
+    if (this.over) return;
+    this.#emitPending(false);
+    const text = `Waits for people to decide ${approvals.map((name) => `Approval ${name}`).join(' and ')}.`;
+    this.#status =
+      approvals.length === 0
+        ? this.#statusNow('TASK_STATE_WORKING')
+        : this.#statusNow(
+            'TASK_STATE_INPUT_REQUIRED',
+            this.#say('waits', text, { [a2aMetadata.approvals]: approvals }),
+          );
+    this.#emit({ statusUpdate: { taskId: this.id, contextId: this.contextId, status: this.#status } });
+  }
+
   /** JSON output becomes a data part; text has been appended already. */
   complete(output: { data: unknown } | 'appended', usage: TokenUsage): void {
     if (this.over) return;
@@ -140,14 +155,7 @@ export class Task {
   fail({ reason, message }: AgentFailure): void {
     if (this.over) return;
     this.#emitPending(false);
-    this.#end('TASK_STATE_FAILED', {
-      messageId: `${this.id}-failure`,
-      contextId: this.contextId,
-      taskId: this.id,
-      role: 'ROLE_AGENT',
-      parts: [{ text: message }],
-      metadata: { [a2aMetadata.reason]: reason },
-    });
+    this.#end('TASK_STATE_FAILED', this.#say('failure', message, { [a2aMetadata.reason]: reason }));
   }
 
   cancel(): void {
@@ -172,6 +180,12 @@ export class Task {
     this.#emit({ statusUpdate: { ...told, ...(this.#usage && { metadata: this.#usage }) } });
     this.#listeners.clear();
     this.#resolveFinished();
+  }
+
+  #say(what: string, text: string, metadata: Record<string, unknown>): WireMessage {
+    const { id, contextId } = this;
+    const messageId = `${id}-${what}`;
+    return { messageId, contextId, taskId: id, role: 'ROLE_AGENT', parts: [{ text }], metadata };
   }
 
   #statusNow(state: TaskState, message?: WireMessage): TaskStatus {

@@ -1,5 +1,5 @@
 // One agent: its instructions, its model and its tools, and what it makes of a request.
-import type { AgentConfig, Compaction, ToolActivity } from '@kadre/crds';
+import type { AgentConfig, Compaction } from '@kadre/crds';
 import { AgentFailure } from '../failure.ts';
 import { tokenUsage, type ChatChunk, type ChatCompletion, type ChatMessage, type TokenUsage } from './chat.ts';
 import { callersChunks } from './callers-chunks.ts';
@@ -10,6 +10,7 @@ import type { Place } from './memory.ts';
 import { createModelClient } from './model-client.ts';
 import { timeLimit } from './time-limit.ts';
 import { createToolClient } from './tool-client.ts';
+import type { RoundProgress } from './tool-round.ts';
 
 /** What is asked of the agent once. */
 export interface Turn {
@@ -38,7 +39,7 @@ export interface Answer {
  * `restart`: the text so far is void; what follows starts anew. It stood beside calls of tools, or its connection broke.
  */
 export type Piece =
-  { delta: string } | { restart: true } | { activity: ToolActivity } | { compaction: Compaction } | { answer: Answer };
+  { delta: string } | { restart: true } | RoundProgress | { compaction: Compaction } | { answer: Answer };
 
 export interface Agent {
   config: AgentConfig;
@@ -79,6 +80,7 @@ export async function createAgent(config: AgentConfig, deps: AgentDeps): Promise
       const running = loop.run();
       let step = await running.next();
       for (; !step.done; step = await running.next()) {
+        if ('waiting' in step.value) limit.hold(step.value.waiting.length > 0);
         if ('compaction' in step.value) deps.onCompaction?.(step.value.compaction);
         if (!('chunk' in step.value)) yield step.value;
         else {

@@ -170,7 +170,7 @@ async function attempt(
   ).catch((error: unknown) => (asked.once && wasSent(error) ? throwUnsure(error) : mendable(error)));
   if (response instanceof AgentFailure) return response;
   options.onReached?.();
-  if (response.statusCode === 200) return response.body;
+  if (response.statusCode === 200 || response.statusCode === 202) return response.body;
   const text = await guarded(errand, () => readText(response.body, MAX_ERROR_BYTES, asked.otherwise)).catch(() => '');
   return refusal(response, text, asked, [token, errand.stepToken]);
 }

@@ -1,6 +1,6 @@
 // Model, tools, model … until an answer calls no more tools. Whatever decides here is the same each time that a task is
 // begun anew, so that the gateway's journal knows each of its calls again.
-import type { AgentConfig, Compaction, ToolActivity } from '@kadre/crds';
+import type { AgentConfig, Compaction } from '@kadre/crds';
 import { AgentFailure } from '../failure.ts';
 import { AnswerBuilder } from './answer-builder.ts';
 import { addUsage, type ChatChunk, type ChatCompletion, type ChatMessage, type ModelToolCall } from './chat.ts';
@@ -10,7 +10,7 @@ import type { ModelCall, ModelClient } from './model-client.ts';
 import { MAX_REPETITIONS, Repetition } from './repetition.ts';
 import type { ToolClient, ToolDefinition } from './tool-client.ts';
 import { resultMessage } from './tool-results.ts';
-import { playRound } from './tool-round.ts';
+import { playRound, type RoundProgress } from './tool-round.ts';
 
 export interface LoopParts {
   config: AgentConfig;
@@ -36,8 +36,7 @@ export interface Manner {
  * `chunk`: what the model writes, without calls of tools. `restart`: what it has written so far is void, because it is no
  * answer: it stood beside calls of tools, or its connection broke.
  */
-export type Progress =
-  { chunk: ChatChunk } | { restart: true } | { activity: ToolActivity } | { compaction: Compaction };
+export type Progress = { chunk: ChatChunk } | { restart: true } | { compaction: Compaction } | RoundProgress;
 
 type Usage = ChatCompletion['usage'];
 

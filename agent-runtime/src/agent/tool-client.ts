@@ -3,6 +3,7 @@ import {
   TOOLS_PATH,
   TOOL_CALL_PATH,
   toolList,
+  toolPending,
   toolResult,
   type ToolCall,
   type ToolList,
@@ -16,8 +17,11 @@ export type ToolDefinition = ToolList['tools'][number];
 export interface ToolClient {
   /** In the order of their names, so that the same tools make the same request. Throws {@link AgentFailure}. */
   list(errand: Errand): Promise<ToolDefinition[]>;
-  /** Throws {@link AgentFailure} where the agent cannot go on; all else is for the model to see. */
-  call(errand: Numbered, call: ToolCall): Promise<ToolResult>;
+  /**
+   * Waits for people who must approve the call, and tells the name of the Approval then. Throws {@link AgentFailure} where the
+   * agent cannot go on; all else is for the model to see.
+   */
+  call(errand: Numbered, call: ToolCall, onWaiting?: (approval: string) => void): Promise<ToolResult>;
 }
 
 const UNSURE =
@@ -33,18 +37,27 @@ export function createToolClient(gateway: GatewayClient): ToolClient {
       if (!parsed.success) throw new AgentFailure('ToolFailed', 'The gateway sent something that is no list of tools.');
       return parsed.data.tools.sort((a, b) => (a.name < b.name ? -1 : 1));
     },
-    async call(errand, call) {
+    async call(errand, call, onWaiting) {
       // A step's calls have numbers under which their results are kept; others must not happen twice.
       const once = errand.stepToken === undefined;
       const request = { ...shared, path: TOOL_CALL_PATH, body: JSON.stringify(call), once };
-      const text = await gateway.text(errand, request).catch((error: unknown) => {
-        if (error instanceof AgentFailure && error.details.unsure === true) return undefined;
-        throw error;
-      });
-      if (text === undefined) return problem('ToolFailed', UNSURE);
-      const parsed = toolResult.safeParse(parseJson(text));
-      if (!parsed.success) throw new AgentFailure('ToolFailed', 'The gateway sent something that is no result.');
-      return parsed.data;
+      for (;;) {
+        const text = await gateway.text(errand, request).catch((error: unknown) => {
+          if (error instanceof AgentFailure && error.details.unsure === true) return undefined;
+          throw error;
+        });
+        if (text === undefined) return problem('ToolFailed', UNSURE);
+        const answer = parseJson(text);
+        const waits = toolPending.safeParse(answer);
+        // The gateway lets some time pass itself before it says so.
+        if (waits.success && !once) {
+          onWaiting?.(waits.data.pending.approval);
+          continue;
+        }
+        const parsed = toolResult.safeParse(answer);
+        if (!parsed.success) throw new AgentFailure('ToolFailed', 'The gateway sent something that is no result.');
+        return parsed.data;
+      }
     },
   };
 }

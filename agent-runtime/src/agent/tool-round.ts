@@ -29,16 +29,20 @@ const TOO_MANY = `Not done: only the first ${MAX_CALLS} calls of an answer are. 
 const NOT_ALONE =
   'Not done: this tool belongs to whoever asks you, and an answer that calls it must call no others. Call it again by itself.';
 
+/** `waiting`: names of the Approvals that people must decide now before all calls can be made; none any more: it goes on. */
+export type RoundProgress = { activity: ToolActivity } | { waiting: string[] };
+
 /** Throws {@link AgentFailure}, after it has stopped the other calls. */
 export async function* playRound(
   tools: ToolClient,
   errand: Errand,
   round: Round,
-): AsyncGenerator<{ activity: ToolActivity }, Told, undefined> {
+): AsyncGenerator<RoundProgress, Told, undefined> {
   const results = round.calls.map((call) => refusalOf(call, round.callers));
   const rejected = new AbortController();
   const signal = AbortSignal.any([errand.signal, rejected.signal]);
   const underWay = new Map<number, Promise<number>>();
+  const waiting = new Waiting();
   let numbers = 0;
   try {
     for (const [index, call] of round.calls.entries()) {
@@ -50,7 +54,7 @@ export async function* playRound(
       const number = round.number + numbers;
       numbers += 1;
       const asked = { ...errand, signal, number };
-      const made = makeCall(tools, asked, call, round.tainted).then((result) => {
+      const made = makeCall(tools, asked, call, round.tainted, waiting.begin(index)).then((result) => {
         results[index] = result;
         return index;
       });
@@ -63,8 +67,10 @@ export async function* playRound(
     const first = round.number;
     const order = [...underWay.keys()];
     while (underWay.size > 0) {
-      const index = await Promise.race(underWay.values());
-      underWay.delete(index);
+      const index = await Promise.race([...underWay.values(), waiting.changed]);
+      if (index !== undefined) underWay.delete(index);
+      if (waiting.take(index)) yield { waiting: waiting.approvals };
+      if (index === undefined) continue;
       const [call, result] = [round.calls[index], results[index]];
       if (call && result) yield { activity: { ...activityOf(call, first + order.indexOf(index)), ...endOf(result) } };
     }
@@ -93,8 +99,39 @@ function makeCall(
   errand: Parameters<ToolClient['call']>[0],
   call: ModelToolCall,
   tainted: boolean,
+  onWaiting: (approval: string) => void,
 ): Promise<ToolResult> {
   // In a step the gateway knows by itself.
   const outside = errand.stepToken === undefined ? { tainted } : {};
-  return tools.call(errand, { name: call.function.name, arguments: argumentsOf(call), ...outside });
+  return tools.call(errand, { name: call.function.name, arguments: argumentsOf(call), ...outside }, onWaiting);
+}
+
+/** Which calls wait for people, by their place among those of the answer. */
+class Waiting {
+  readonly #byCall = new Map<number, string>();
+  #change = Promise.withResolvers<undefined>();
+
+  /** Resolves when a call begins to wait. */
+  get changed(): Promise<undefined> {
+    return this.#change.promise;
+  }
+
+  get approvals(): string[] {
+    return [...this.#byCall.values()];
+  }
+
+  begin(call: number): (approval: string) => void {
+    return (approval) => {
+      if (this.#byCall.get(call) === approval) return;
+      this.#byCall.set(call, approval);
+      this.#change.resolve(undefined);
+    };
+  }
+
+  /** Whether there is news, be it by this call which is over. */
+  take(ended: number | undefined): boolean {
+    if (ended !== undefined) return this.#byCall.delete(ended);
+    this.#change = Promise.withResolvers();
+    return true;
+  }
 }
