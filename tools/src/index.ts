@@ -16,5 +16,7 @@ export { codeExecutor, type Program, type ProgramEnd, type RunProgram } from './
 export { compileRule, type CallFacts, type Rule, type RuleVerdict } from './policy/rules.ts';
 export { closedTo, type WrittenBy } from './net/addresses.ts';
 export { AddressRefusedError, guardedConnector } from './net/guard.ts';
+export { createOutlet, type Outlet, type OutletAnswer } from './net/outlet.ts';
+export { signIn } from './net/sign-in.ts';
 export { createToolbox, toolTimeoutMs } from './toolbox.ts';
 export type { ToolboxOptions } from './toolbox-options.ts';
