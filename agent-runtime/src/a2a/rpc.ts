@@ -1,7 +1,7 @@
 // The methods of A2A 1.0 over JSON-RPC.
 import { a2aMetadata } from '@kadre/crds';
 import { z } from 'zod';
-import { userMessage, type Agent } from '../agent/agent.ts';
+import { isData, userMessage, type Agent } from '../agent/agent.ts';
 import { AgentFailure, asFailure } from '../failure.ts';
 import type { Slot, WorkGate } from '../serve/work-gate.ts';
 import {
@@ -139,6 +139,8 @@ function send(context: RpcContext, { message, configuration }: SendParams, trace
       place: { id: `a2a:${message.messageId}`, conversation: task.contextId },
       signal: slot.signal,
       stepToken: message.metadata?.[a2aMetadata.stepToken],
+      depth: message.metadata?.[a2aMetadata.depth],
+      tainted: message.metadata?.[a2aMetadata.tainted],
       traceparent,
     };
     void work(context, task, slot, turn);
@@ -157,11 +159,12 @@ async function work(
       if ('delta' in piece) task.append(piece.delta);
       else if ('restart' in piece) task.startOver();
       else if ('activity' in piece) task.tell({ [a2aMetadata.tool]: piece.activity });
+      else if ('delegation' in piece) task.tell({ [a2aMetadata.delegation]: piece.delegation });
       else if ('waiting' in piece) task.waitForPeople(piece.waiting);
       else if ('compaction' in piece) task.tell({ [a2aMetadata.compaction]: piece.compaction });
       else
         task.complete(
-          agent.config.output === undefined ? 'appended' : { data: piece.answer.output },
+          isData(agent.config, piece.answer) ? { data: piece.answer.output } : 'appended',
           piece.answer.usage,
         );
     }

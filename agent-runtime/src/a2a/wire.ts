@@ -72,7 +72,13 @@ const message = z.object({
   taskId: z.string().max(256).nullish(),
   role: z.literal('ROLE_USER', 'must be ROLE_USER'),
   parts: z.array(part).min(1).max(256),
-  metadata: z.looseObject({ [a2aMetadata.stepToken]: z.string().min(1).max(8192).optional() }).nullish(),
+  metadata: z
+    .looseObject({
+      [a2aMetadata.stepToken]: z.string().min(1).max(8192).optional(),
+      [a2aMetadata.depth]: z.int().min(0).max(100).optional(),
+      [a2aMetadata.tainted]: z.boolean().optional(),
+    })
+    .nullish(),
 });
 
 export const sendParams = z.object({

@@ -5,7 +5,7 @@ import { tokenUsage, type ChatChunk, type ChatCompletion, type ChatMessage, type
 import { callersChunks } from './callers-chunks.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import { compileSchema, type SchemaCheck } from './json-schema.ts';
-import { Loop, messageOf, type Asked, type Manner } from './loop.ts';
+import { Loop, messageOf, type Asked, type Manner, type Progress } from './loop.ts';
 import type { Place } from './memory.ts';
 import { createModelClient } from './model-client.ts';
 import { timeLimit } from './time-limit.ts';
@@ -22,6 +22,9 @@ export interface Turn {
   stepToken?: string | undefined;
   /** Of the trace that the turn is part of. */
   traceparent?: string | undefined;
+  /** Outside of steps: how many agents in a row have asked each other, and whether they have read words of strangers. */
+  depth?: number | undefined;
+  tainted?: boolean | undefined;
   /** In which conversation; absent: it is not remembered. */
   place?: Place | undefined;
 }
@@ -32,6 +35,8 @@ export interface Answer {
   /** The last completion; `usage` sums all calls of the turn. */
   completion: ChatCompletion;
   usage: TokenUsage;
+  /** It is that of another agent, and looks as that one's answers do: text, or data. */
+  handedOff?: true;
 }
 
 /**
@@ -65,10 +70,12 @@ export async function createAgent(config: AgentConfig, deps: AgentDeps): Promise
   const check = config.output === undefined ? undefined : await compileSchema(config.output.schema);
   const parts = { config, model: createModelClient(deps.gateway), tools: createToolClient(deps.gateway) };
   const onUsage = (usage: ChatCompletion['usage']): void => deps.onUsage?.(tokenUsage(usage));
-  const asked = ({ messages, params, signal, stepToken, traceparent }: Turn): Asked => ({
+  const asked = ({ messages, params, signal, stepToken, traceparent, depth, tainted }: Turn): Asked => ({
     signal,
     stepToken,
     traceparent,
+    depth,
+    tainted,
     messages: [systemMessage(config), ...messages],
     params: { ...responseFormat(config), ...params },
   });
@@ -78,9 +85,11 @@ export async function createAgent(config: AgentConfig, deps: AgentDeps): Promise
     try {
       const loop = new Loop(parts, asked({ ...turn, signal: limit.signal }), manner, onUsage);
       const running = loop.run();
+      const others = new Others();
       let step = await running.next();
       for (; !step.done; step = await running.next()) {
-        if ('waiting' in step.value) limit.hold(step.value.waiting.length > 0);
+        others.note(step.value);
+        limit.hold(others.areAtIt);
         if ('compaction' in step.value) deps.onCompaction?.(step.value.compaction);
         if (!('chunk' in step.value)) yield step.value;
         else {
@@ -102,7 +111,11 @@ export async function createAgent(config: AgentConfig, deps: AgentDeps): Promise
   };
   const pieces: Agent['pieces'] = async function* (turn, options) {
     const streamed = { streamed: true, restarts: options?.restarts === true ? MAX_RESTARTS : 0 };
-    yield { answer: yield* loopPieces(turn, check === undefined ? streamed : WHOLE) };
+    const manner = check === undefined ? streamed : WHOLE;
+    const answer = yield* loopPieces(turn, manner);
+    if (answer.handedOff && typeof answer.output !== 'string') yield { restart: true };
+    else if (answer.handedOff && !manner.streamed) yield { delta: answer.output as string };
+    yield { answer };
   };
   const chunks: Agent['chunks'] = async function* (turn) {
     const limit = timeLimit(turn.signal, config.limits.durationMs);
@@ -113,6 +126,25 @@ export async function createAgent(config: AgentConfig, deps: AgentDeps): Promise
     }
   };
   return { config, answer, pieces, chunks };
+}
+
+/** Whether any answer of the agent is data. */
+export const isData = ({ output }: AgentConfig, answer: Answer): boolean =>
+  answer.handedOff ? typeof answer.output !== 'string' : output !== undefined;
+
+/** People and other agents that the agent waits for: their time is not its own. */
+class Others {
+  #people = false;
+  #agents = 0;
+
+  get areAtIt(): boolean {
+    return this.#people || this.#agents > 0;
+  }
+
+  note(progress: Progress): void {
+    if ('waiting' in progress) this.#people = progress.waiting.length > 0;
+    if ('delegation' in progress) this.#agents += progress.delegation.phase === 'Running' ? 1 : -1;
+  }
 }
 
 /** The user's side of a turn: the prompt, then the input as JSON. */
@@ -137,6 +169,10 @@ function responseFormat({ name, output }: AgentConfig): Record<string, unknown> 
 /** What the last completion comes to. A wrong one is asked for once more, with what was wrong. */
 async function finished(loop: Loop, completion: ChatCompletion, check: SchemaCheck | undefined): Promise<Answer> {
   const { content, tool_calls: calls } = messageOf(completion);
+  if (loop.handedOff) {
+    const { text, structured = text } = loop.handedOff;
+    return { ...summed(loop, structured, completion), handedOff: true };
+  }
   if (!content && !calls?.length) rejectEmpty(completion);
   if (check === undefined || calls?.length) return summed(loop, content ?? '', completion);
   const verdict = judge(completion, check);

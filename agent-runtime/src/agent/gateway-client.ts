@@ -1,5 +1,5 @@
 // HTTP to the gateway, which is an agent's only way to anything: with patience, and with typed failures that hold no token.
-import { CALL_HEADER, STEP_HEADER, TRACE_HEADER, failureReasons, type FailureReason } from '@kadre/crds';
+import { CALL_HEADER, DEPTH_HEADER, STEP_HEADER, TRACE_HEADER, failureReasons, type FailureReason } from '@kadre/crds';
 import type { Dispatcher, request } from 'undici';
 import type { TokenSource } from '../credentials.ts';
 import { AgentFailure, asFailure } from '../failure.ts';
@@ -12,6 +12,8 @@ export interface Errand {
   signal: AbortSignal;
   stepToken?: string | undefined;
   traceparent?: string | undefined;
+  /** Outside of steps: how many agents in a row have asked each other, the last one this. */
+  depth?: number | undefined;
 }
 
 export interface Numbered extends Errand {
@@ -175,14 +177,15 @@ async function attempt(
   return refusal(response, text, asked, [token, errand.stepToken]);
 }
 
-function headersOf(errand: Errand | Numbered, { accept }: GatewayRequest, token: string): Record<string, string> {
-  const { stepToken, traceparent } = errand;
+function headersOf(errand: Errand | Numbered, { accept, body }: GatewayRequest, token: string): Record<string, string> {
+  const { stepToken, traceparent, depth } = errand;
   return {
     authorization: `Bearer ${token}`,
-    'content-type': 'application/json',
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     accept,
     ...(stepToken === undefined ? {} : { [STEP_HEADER]: stepToken }),
     ...(stepToken !== undefined && 'number' in errand ? { [CALL_HEADER]: String(errand.number) } : {}),
+    ...(depth === undefined || stepToken !== undefined ? {} : { [DEPTH_HEADER]: String(depth) }),
     ...(traceparent === undefined ? {} : { [TRACE_HEADER]: traceparent }),
   };
 }

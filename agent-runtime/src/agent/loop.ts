@@ -1,11 +1,13 @@
 // Model, tools, model … until an answer calls no more tools. Whatever decides here is the same each time that a task is
 // begun anew, so that the gateway's journal knows each of its calls again.
-import type { AgentConfig, Compaction } from '@kadre/crds';
+import type { AgentConfig, Compaction, ToolResult } from '@kadre/crds';
 import { AgentFailure } from '../failure.ts';
 import { AnswerBuilder } from './answer-builder.ts';
 import { addUsage, type ChatChunk, type ChatCompletion, type ChatMessage, type ModelToolCall } from './chat.ts';
 import { makeRoom } from './compaction.ts';
+import { delegatesOf } from './delegate.ts';
 import type { Errand } from './gateway-client.ts';
+import { conversationOf } from './hand-off.ts';
 import type { ModelCall, ModelClient } from './model-client.ts';
 import { MAX_REPETITIONS, Repetition } from './repetition.ts';
 import type { ToolClient, ToolDefinition } from './tool-client.ts';
@@ -23,6 +25,8 @@ export interface Asked extends Errand {
   messages: ChatMessage[];
   /** Further fields of the chat request; tools among them are the caller's. */
   params: Record<string, unknown>;
+  /** Whoever asks has read words of strangers. */
+  tainted?: boolean | undefined;
 }
 
 export interface Manner {
@@ -39,6 +43,13 @@ export interface Manner {
 export type Progress = { chunk: ChatChunk } | { restart: true } | { compaction: Compaction } | RoundProgress;
 
 type Usage = ChatCompletion['usage'];
+
+/** What the agent has answered that took the task over. */
+export interface HandedOff {
+  text: string;
+  /** Absent: it is text alone. */
+  structured?: unknown;
+}
 
 const TOLD =
   'Note: you made the same call before. If you make it once more in a row, the task ends without an answer: do something else, or answer with what you have.\n';
@@ -57,16 +68,18 @@ export class Loop {
   #offered: ToolDefinition[] = [];
   /** Of the last call that was made. */
   #number = 0;
-  #tainted = false;
+  #tainted: boolean;
+  #handedOff: HandedOff | undefined;
   #usage: Usage;
 
   constructor(parts: LoopParts, asked: Asked, manner: Manner, onUsage: (usage: Usage) => void) {
-    const { signal, stepToken, traceparent, messages, params } = asked;
+    const { signal, stepToken, traceparent, depth, messages, params } = asked;
     this.#parts = parts;
     this.#asked = asked;
     this.#manner = manner;
     this.#onUsage = onUsage;
-    this.#errand = { signal, stepToken, traceparent };
+    this.#errand = { signal, stepToken, traceparent, depth };
+    this.#tainted = asked.tainted === true;
     this.#messages = [...messages];
     this.#callers = namesOf(params['tools']);
   }
@@ -74,6 +87,11 @@ export class Loop {
   /** Of all calls together. */
   get usage(): Usage {
     return this.#usage;
+  }
+
+  /** The answer is that of another agent. */
+  get handedOff(): HandedOff | undefined {
+    return this.#handedOff;
   }
 
   /** Until an answer calls no tools of the agent. Calls of tools of the caller are such an answer. */
@@ -98,6 +116,7 @@ export class Loop {
       // The calls as they came: their ids may hold thoughts that the provider wants back.
       this.#messages.push({ role: 'assistant', content, tool_calls: calls });
       yield* this.#callTools(calls, repeated);
+      if (this.#handedOff) return yield* this.#passOn(this.#handedOff, completion);
     }
   }
 
@@ -146,19 +165,38 @@ export class Loop {
     return this.#parts.config.tools && calls.some(isOwn) ? calls : [];
   }
 
+  *#passOn({ text }: HandedOff, { id, created }: ChatCompletion): Generator<Progress, ChatCompletion, undefined> {
+    const head = { id, created };
+    if (this.#manner.streamed)
+      yield { chunk: { ...head, choices: [{ index: 0, delta: { content: text }, finish_reason: null }] } };
+    return { ...head, choices: [{ finish_reason: 'stop', message: { role: 'assistant', content: text } }] };
+  }
+
   async *#callTools(calls: ModelToolCall[], repeated: number): AsyncGenerator<Progress, void, undefined> {
     const { tools, config } = this.#parts;
-    const round = { calls, callers: this.#callers, number: this.#number + 1, tainted: this.#tainted };
+    const delegates = delegatesOf(this.#offered);
+    const round = {
+      ...{ calls, callers: this.#callers, delegates, number: this.#number + 1, tainted: this.#tainted },
+      conversation: () => conversationOf(this.#messages, config.name),
+    };
     const { results, numbers } = yield* playRound(tools, this.#errand, round);
     this.#number += numbers;
     this.#tainted ||= results.some(({ trust }) => trust === 'untrusted');
     if (repeated === MAX_REPETITIONS - 1) results.at(-1)?.content.unshift({ type: 'text', text: TOLD });
+    const [only] = results;
+    const takesOver = calls.length === 1 && delegates.get(calls[0]?.function.name ?? '')?.handOff === true;
+    if (takesOver && only && !only.isError) this.#handedOff = handedOff(only);
     for (const [index, result] of results.entries()) {
       const call = calls[index];
       if (call) this.#messages.push(resultMessage(call, result, config.limits.contextCharacters));
     }
   }
 }
+
+const handedOff = ({ content, structured }: ToolResult): HandedOff => ({
+  text: content.map((part) => (part.type === 'text' ? part.text : '')).join('\n'),
+  ...(structured !== undefined && { structured }),
+});
 
 /** Asks anew when an answer broke off with the connection, which a restart of the gateway does to all of them. */
 async function* streamedAnswer(

@@ -2,6 +2,7 @@
 import {
   TOOLS_PATH,
   TOOL_CALL_PATH,
+  TOOL_CANCEL_PATH,
   toolList,
   toolPending,
   toolResult,
@@ -22,7 +23,11 @@ export interface ToolClient {
    * agent cannot go on; all else is for the model to see.
    */
   call(errand: Numbered, call: ToolCall, onWaiting?: (approval: string) => void): Promise<ToolResult>;
+  /** Of a step: nobody wants the answer of that call any more. Never throws: whoever does not hear of it comes to an end, too. */
+  cancel(errand: Numbered, call: ToolCall): Promise<void>;
 }
+
+const CANCEL_MS = 5_000;
 
 const UNSURE =
   'The connection broke before there was a result. It is not known whether the call took effect: find out before you make it again.';
@@ -58,6 +63,11 @@ export function createToolClient(gateway: GatewayClient): ToolClient {
         if (!parsed.success) throw new AgentFailure('ToolFailed', 'The gateway sent something that is no result.');
         return parsed.data;
       }
+    },
+    async cancel(errand, call) {
+      const asked = { ...errand, signal: AbortSignal.timeout(CANCEL_MS) };
+      const request = { ...shared, path: TOOL_CANCEL_PATH, body: JSON.stringify(call) };
+      await gateway.text(asked, request).catch(() => undefined);
     },
   };
 }

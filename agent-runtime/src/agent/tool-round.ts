@@ -1,7 +1,8 @@
 // The calls of one answer of the model: made side by side, told in their order.
-import type { ToolActivity, ToolResult } from '@kadre/crds';
+import type { Delegation, ToolActivity, ToolResult } from '@kadre/crds';
 import { AgentFailure } from '../failure.ts';
 import type { ModelToolCall } from './chat.ts';
+import { askAgent, delegationOf, notAlone, type Delegate } from './delegate.ts';
 import type { Errand } from './gateway-client.ts';
 import { problem, type ToolClient } from './tool-client.ts';
 
@@ -9,6 +10,10 @@ export interface Round {
   calls: readonly ModelToolCall[];
   /** Names of tools that the caller brought along, and calls itself. */
   callers: ReadonlySet<string>;
+  /** Other agents by the names under which the model asks them. */
+  delegates: ReadonlyMap<string, Delegate>;
+  /** For whoever takes the task over. */
+  conversation: () => string;
   /** The number of the first call. */
   number: number;
   /** Whether the task has met untrusted words before. */
@@ -30,7 +35,7 @@ const NOT_ALONE =
   'Not done: this tool belongs to whoever asks you, and an answer that calls it must call no others. Call it again by itself.';
 
 /** `waiting`: names of the Approvals that people must decide now before all calls can be made; none any more: it goes on. */
-export type RoundProgress = { activity: ToolActivity } | { waiting: string[] };
+export type RoundProgress = { activity: ToolActivity } | { waiting: string[] } | { delegation: Delegation };
 
 /** Throws {@link AgentFailure}, after it has stopped the other calls. */
 export async function* playRound(
@@ -38,7 +43,8 @@ export async function* playRound(
   errand: Errand,
   round: Round,
 ): AsyncGenerator<RoundProgress, Told, undefined> {
-  const results = round.calls.map((call) => refusalOf(call, round.callers));
+  const delegateOf = ({ function: { name } }: ModelToolCall): Delegate | undefined => round.delegates.get(name);
+  const results = round.calls.map((call) => refusalOf(call, round.callers) ?? notAlone(round.calls, delegateOf(call)));
   const rejected = new AbortController();
   const signal = AbortSignal.any([errand.signal, rejected.signal]);
   const underWay = new Map<number, Promise<number>>();
@@ -54,7 +60,7 @@ export async function* playRound(
       const number = round.number + numbers;
       numbers += 1;
       const asked = { ...errand, signal, number };
-      const made = makeCall(tools, asked, call, round.tainted, waiting.begin(index)).then((result) => {
+      const made = makeCall(tools, asked, call, round, waiting.begin(index)).then((result) => {
         results[index] = result;
         return index;
       });
@@ -63,6 +69,8 @@ export async function* playRound(
       made.catch(() => undefined);
       const shown = argumentsOf(call).slice(0, MAX_SHOWN);
       yield { activity: { ...activityOf(call, number), phase: 'Running', arguments: shown } };
+      const delegate = delegateOf(call);
+      if (delegate) yield { delegation: delegationOf(delegate, number) };
     }
     const first = round.number;
     const order = [...underWay.keys()];
@@ -72,7 +80,11 @@ export async function* playRound(
       if (waiting.take(index)) yield { waiting: waiting.approvals };
       if (index === undefined) continue;
       const [call, result] = [round.calls[index], results[index]];
-      if (call && result) yield { activity: { ...activityOf(call, first + order.indexOf(index)), ...endOf(result) } };
+      if (!call || !result) continue;
+      const number = first + order.indexOf(index);
+      yield { activity: { ...activityOf(call, number), ...endOf(result) } };
+      const delegate = delegateOf(call);
+      if (delegate) yield { delegation: delegationOf(delegate, number, result) };
     }
   } finally {
     rejected.abort(new AgentFailure('Cancelled', 'Another call of the same answer failed.'));
@@ -98,12 +110,15 @@ function makeCall(
   tools: ToolClient,
   errand: Parameters<ToolClient['call']>[0],
   call: ModelToolCall,
-  tainted: boolean,
+  { tainted, delegates, conversation }: Round,
   onWaiting: (approval: string) => void,
 ): Promise<ToolResult> {
   // In a step the gateway knows by itself.
   const outside = errand.stepToken === undefined ? { tainted } : {};
-  return tools.call(errand, { name: call.function.name, arguments: argumentsOf(call), ...outside }, onWaiting);
+  const asked = { name: call.function.name, arguments: argumentsOf(call), ...outside };
+  const delegate = delegates.get(asked.name);
+  if (!delegate) return tools.call(errand, asked, onWaiting);
+  return askAgent(tools, errand, { ...asked, ...(delegate.handOff && { conversation: conversation() }) });
 }
 
 /** Which calls wait for people, by their place among those of the answer. */
