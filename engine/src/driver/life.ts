@@ -16,8 +16,10 @@ import { isOver, type Attempt, type RunState, type Unit } from '../core/state.ts
 import { workOf } from '../core/work.ts';
 import { Attempts, type Listener, type Report } from './attempts.ts';
 import { Entrance } from './entrance.ts';
+import { OWN_CALL } from './gateway/connection.ts';
 import { attemptKey, jobName, jobRequest } from './jobs.ts';
 import { calledInputProblem, type Loaded } from './load.ts';
+import { People } from './people.ts';
 import { spanOf } from './spans.ts';
 import { Waits } from './waits.ts';
 import type { World } from './world.ts';
@@ -51,6 +53,7 @@ export class Life {
   readonly #epoch: number;
   readonly #attempts: Attempts;
   readonly #waits: Waits;
+  readonly #people: People;
   readonly #entrance: Entrance;
   readonly #surroundings: Surroundings;
   /** Undefined: nobody keeps the run's trace. */
@@ -76,6 +79,7 @@ export class Life {
     if (world.spans?.sampled(runTraceId(state.run.uid))) this.#spans = world.spans;
     this.#attempts = new Attempts(world, runner, state.run);
     this.#waits = new Waits(world, state);
+    this.#people = new People(world, state);
     this.#entrance = new Entrance(world, runner, state, submission);
     this.#surroundings = {
       admit: (unit, attempt) => this.#attempts.admit(unit, attempt),
@@ -106,6 +110,7 @@ export class Life {
       ...(await this.#attempts.finishedJobs(news.jobs)),
       ...(await this.#waits.reports(news.approvals, news.events)),
     ]);
+    for (const event of await this.#people.news(news.approvals)) this.#record(event);
     if (!(await this.#mayBegin())) {
       await this.#commit();
       return Infinity;
@@ -236,8 +241,11 @@ export class Life {
     this.#waits.forget(attempt);
     const key = attemptKey({ run: this.state.run, step: attempt.id, attempt: attempt.attempt });
     if (attempt.route.kind === 'job') this.#effects.abandon.push(key);
+    this.#effects.withdraw.push(...attempt.asks.keys());
     const decided = type === 'StepSucceeded' && data.source?.kind === 'approval' && data.source.by !== undefined;
     if (attempt.route.kind === 'approval' && !decided) this.#effects.withdraw.push(key);
+    // What the gateway asked people about on behalf of the step.
+    if (attempt.route.kind === 'gateway' && type !== 'StepSucceeded') this.#effects.withdraw.push(`${key}/${OWN_CALL}`);
   }
 
   /** Before the event is applied: the unit is gone afterwards. */

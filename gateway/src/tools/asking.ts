@@ -1,7 +1,7 @@
 // What people are shown before they approve a call, or are asked by an agent. Whoever decides must see all that will be done:
 // what is too long to be shown is not asked for, and nothing in it can hide or pass for something else.
 import { milliseconds, type Tool, type ToolApproval } from '@kadre/crds';
-import { objectName, type ApprovalRequest } from '@kadre/store';
+import { objectName, type ApprovalRequest, type StepClaims } from '@kadre/store';
 import type { CallFacts } from '@kadre/tools';
 import { Refusal } from './refusal.ts';
 import type { ToolRequest } from './request.ts';
@@ -33,7 +33,7 @@ export function approvalRequest(question: Question, now: number): ApprovalReques
   if (otherThanRequester && run.requestedBy === null) throw nobodyElse(tool);
   const expiresAt = Math.min(
     timeout === undefined ? Infinity : now + milliseconds(timeout),
-    (caller.step?.expiresAt ?? Infinity) - SPARE_MS,
+    tokenEnd(caller.step) - SPARE_MS,
   );
   const id = `${key.run}/${key.step}/${key.attempt}/${key.call}`;
   return {
@@ -54,6 +54,9 @@ export function approvalRequest(question: Question, now: number): ApprovalReques
     ...(expiresAt < Infinity && { expiresAt }),
   };
 }
+
+/** An engine has a fresh token for each try. */
+const tokenEnd = (step: StepClaims | undefined): number => (step?.engine ? Infinity : (step?.expiresAt ?? Infinity));
 
 function askedMessage({ facts, tool }: Question): string {
   const { question } = facts.args;

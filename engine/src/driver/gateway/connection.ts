@@ -21,8 +21,8 @@ export interface Question {
 
 export type Reply = { answer: unknown } | { pending: unknown } | { failure: Failure };
 
-/** A step makes one call in an attempt. */
-const NUMBER = '1';
+/** The number of the one call that such a step makes in an attempt. */
+export const OWN_CALL = '1';
 /** An image in base64, or files, and what is around them; beyond it no output is taken either. */
 const MAX_BYTES = 24 * 1024 * 1024;
 const MAX_MESSAGE_CHARACTERS = 4096;
@@ -58,7 +58,7 @@ export class GatewayConnection {
         headers: {
           ...headers,
           [STEP_HEADER]: stepToken,
-          [CALL_HEADER]: NUMBER,
+          [CALL_HEADER]: OWN_CALL,
           'content-type': 'application/json',
           accept: 'application/json',
         },
