@@ -9,6 +9,8 @@ export interface Config {
   housekeeping: Housekeeping;
   /** Empty where no operator runs: nobody else makes pods of agents. */
   runtimeImage: string;
+  /** Absent: code runs only in images that Tools and steps name themselves. */
+  sandboxImage?: string;
   /** Empty where neither an operator nor an engine runs. */
   gatewayUrl: string;
   gatewayPort: number;
@@ -111,6 +113,7 @@ function configOf(e: Environment): Config {
     housekeeping: housekeepingOf(e),
     runtimeImage: e.KADRE_RUNTIME_IMAGE ?? '',
     gatewayUrl: (e.KADRE_GATEWAY_URL ?? '').replace(/\/+$/, ''),
+    ...(e.KADRE_SANDBOX_IMAGE !== undefined && { sandboxImage: e.KADRE_SANDBOX_IMAGE }),
     gatewayPort: e.KADRE_GATEWAY_PORT,
     ...(e.KADRE_SERVER_URL !== undefined && { serverUrl: e.KADRE_SERVER_URL.replace(/\/+$/, '') }),
     serverPort: e.KADRE_SERVER_PORT,

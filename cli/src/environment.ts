@@ -25,6 +25,7 @@ const ratioRule = 'KADRE_TRACES_RATIO must be the part of all traces that is kep
 export const environment = z.object({
   KADRE_DATA_DIR: z.string().default('/var/lib/kadre'),
   KADRE_RUNTIME_IMAGE: z.string().optional(),
+  KADRE_SANDBOX_IMAGE: z.string().optional(),
   KADRE_GATEWAY_URL: url('KADRE_GATEWAY_URL', 'the URL under which agents and engines reach the gateway').optional(),
   KADRE_GATEWAY_PORT: port('KADRE_GATEWAY_PORT', 8081),
   KADRE_SERVER_URL: url('KADRE_SERVER_URL', 'the URL under which programs in the cluster reach the server').optional(),

@@ -4,6 +4,8 @@ export const labels = {
   agent: 'kadre.dev/agent',
   /** Whose server a pod is: the name of a Tool. */
   tool: 'kadre.dev/tool',
+  /** Which sandboxes are alike. */
+  sandboxPool: 'kadre.dev/sandbox-pool',
   /** Which Run, by UID. */
   run: 'kadre.dev/run',
   /** Which Run, by name. */

@@ -28,6 +28,7 @@ import {
 import { unionCache } from './union-cache.ts';
 import { agentsOf, poolsOf } from './build/references.ts';
 import type { Job, Node, Pod } from './build/wire.ts';
+import { poolKeyOf, poolKeyOfPod } from './sandbox/pools.ts';
 
 const namespaced = (kind: string, resource: string): KnownKind => ({
   apiVersion: API_VERSION,
@@ -71,6 +72,7 @@ export const by = {
   uid: 'uid',
   workflow: 'workflow',
   trigger: 'trigger',
+  sandboxPool: 'sandbox-pool',
 } as const;
 
 export type Caches = ReturnType<typeof operatorCaches>;
@@ -103,7 +105,7 @@ export function operatorCaches(manager: Manager, namespaces: string[] | undefine
     watches: (namespace: string) => namespaces?.includes(namespace) ?? true,
     agents: cache<Agent>(own('Agent'), { indexes: agentIndexes }),
     models: cache<Model>(own('Model'), { indexes: modelIndexes }),
-    tools: cache<Tool>(own('Tool')),
+    tools: cache<Tool>(own('Tool'), { indexes: { [by.sandboxPool]: (tool) => optional(poolKeyOf(tool)) } }),
     workflows: cache<Workflow>(own('Workflow'), { indexes: workflowIndexes }),
     runs: cache<Run>(own('Run'), { indexes: runIndexes }),
     approvals: cache<Approval>(own('Approval')),
@@ -132,6 +134,7 @@ export function operatorCaches(manager: Manager, namespaces: string[] | undefine
           [by.pool]: poolLabel,
           [by.run]: runLabel,
           [by.agent]: servedAgent,
+          [by.sandboxPool]: (pod) => optional(poolKeyOfPod(pod)),
           [by.tool]: servedTool,
         },
       },

@@ -12,6 +12,7 @@ import { silentLog } from './kube/log.ts';
 import { registerModelController } from './model/controller.ts';
 import { registerJobController } from './run/job-controller.ts';
 import { registerRunController } from './run/controller.ts';
+import { registerSandboxController } from './sandbox/controller.ts';
 import { readSecret } from './sources.ts';
 import { registerToolController } from './tool/controller.ts';
 import { registerTriggerController } from './trigger/controller.ts';
@@ -67,7 +68,7 @@ export function createOperator(options: OperatorOptions): Operator {
     log,
   };
   registerModelController(context);
-  registerToolController(context);
+  registerToolController(context, registerSandboxController(context));
   registerAgentController(context);
   registerWorkflowController(context);
   registerGpuPoolController(context);

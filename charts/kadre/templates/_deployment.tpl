@@ -124,6 +124,8 @@ spec:
               value: http://kadre-server.$(POD_NAMESPACE).svc
             - name: KADRE_RUNTIME_IMAGE
               value: {{ include "kadre.image" (list $.Values.runtimeImage $.Chart.AppVersion) }}
+            - name: KADRE_SANDBOX_IMAGE
+              value: {{ include "kadre.image" (list $.Values.sandboxImage $.Chart.AppVersion) }}
             - name: KADRE_LOG_LEVEL
               value: {{ $.Values.logLevel }}
             {{- with $.Values.clusterDomain }}

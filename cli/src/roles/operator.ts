@@ -9,7 +9,7 @@ export const startOperator: StartRole = async ({ config, fence, logger, registry
   const { store } = await openControlPlaneStore(config.store);
   const connection = connect({ registry });
   const { client, metrics } = connection;
-  const { runtimeImage, gatewayUrl, serverUrl, systemNamespace, clusterDomain } = config;
+  const { runtimeImage, sandboxImage, gatewayUrl, serverUrl, systemNamespace, clusterDomain } = config;
   const toolbox = createToolbox({ ...(clusterDomain !== undefined && { clusterDomain }) });
   const operator = createOperator({
     client,
@@ -18,6 +18,7 @@ export const startOperator: StartRole = async ({ config, fence, logger, registry
       runtimeImage,
       gatewayUrl,
       systemNamespace,
+      ...(sandboxImage !== undefined && { sandboxImage }),
       ...(serverUrl !== undefined && { serverUrl }),
       ...(clusterDomain !== undefined && { clusterDomain }),
     },

@@ -22,8 +22,8 @@ export function controllerOf(owner: Owner): OwnerReference {
   };
 }
 
-/** What an object is there for: to serve an agent or a tool, to carry out one step, or to ask people. */
-export type Component = 'agent' | 'tool' | 'step' | 'approval';
+/** What an object is there for: to serve an agent or a tool, to run code, to carry out one step, or to ask people. */
+export type Component = 'agent' | 'tool' | 'sandbox' | 'step' | 'approval';
 
 /** Labels by which Kadre finds its own objects. */
 export function managedLabels(component: Component): Record<string, string> {

@@ -2,6 +2,8 @@
 export interface Settings {
   /** The image of the generic agent-runtime. */
   runtimeImage: string;
+  /** The image in which code runs. Absent: only Tools and steps that name an image of their own can run it. */
+  sandboxImage?: string;
   /** Base URL of the gateway, such as http://kadre-gateway.kadre-system.svc */
   gatewayUrl: string;
   /** Base URL under which programs in the cluster reach the server. Absent: webhooks have no address in their status. */

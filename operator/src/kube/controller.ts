@@ -85,8 +85,10 @@ export function startController(options: ControllerOptions): Controller {
   const abort = new AbortController();
   const work: Work = { options, clock, log, queue, abort };
   const enqueue = (key: string) => queue.add(key);
-  const own = watching(options.for, (object) => [keyOf(object)]);
-  const subscriptions = [own, ...(options.watches ?? [])].map((watched) => watched.subscribe(enqueue));
+  const own = options.for && watching(options.for, (object) => [keyOf(object)]);
+  const subscriptions = [...(own ? [own] : []), ...(options.watches ?? [])].map((watched) =>
+    watched.subscribe(enqueue),
+  );
   metrics?.maxConcurrent.set({ controller: name }, concurrency);
   const workers = Array.from({ length: concurrency }, () => runWorker(work));
 

@@ -7,12 +7,13 @@ import { observeTool } from './observe.ts';
 import { decideServer, serverChildren } from './server.ts';
 import { dueAt, isRemote, type Look, type ServerParts } from './snapshot.ts';
 import type { Context } from '../context.ts';
+import type { SandboxPools } from '../sandbox/controller.ts';
 
 /** A server that hangs holds one of these for as long as a look takes, and ever less often. */
 const CONCURRENCY = 16;
 
 /** Runs the servers of those Tools that bring an image, asks each Tool what it can do, and says whether agents can use it. */
-export function registerToolController(context: Context): void {
+export function registerToolController(context: Context, pools: SandboxPools): void {
   const { manager, caches, toolbox, readSecret, clock, settings } = context;
   // Status alone would not do: each write of it is a change that comes back here.
   const looks = new Map<string, Look>();
@@ -39,8 +40,13 @@ export function registerToolController(context: Context): void {
       const isAsked = look && !isDown && (isRemote(tool) || look.error);
       const lookAgain = isAsked ? Math.max(dueAt(look) - clock.now(), 0) : undefined;
       const now = new Date(clock.now());
+      const sandboxes = pools.look(tool);
       try {
-        return await manager.executor.execute(tool, decideTool(snapshot, { settings, lookAgain, now }), { signal });
+        return await manager.executor.execute(
+          tool,
+          decideTool({ ...snapshot, ...(sandboxes && { sandboxes }) }, { settings, lookAgain, now }),
+          { signal },
+        );
       } catch (error) {
         if (!isRefusal(error)) throw error;
         await manager.executor.execute(tool, rejectedTool(snapshot, error.message, now), { signal });

@@ -11,6 +11,8 @@ import { isRemote, type ToolSnapshot } from './snapshot.ts';
 /** Kadre may not watch Secrets, so it looks again: soon while something is missing, now and then otherwise. */
 const RECHECK_MISSING_MS = 30_000;
 const RECHECK_PRESENT_MS = 300_000;
+const RECHECK_SANDBOXES_MS = 15_000;
+const RECHECK_FEW_SANDBOXES_MS = 3_000;
 const MOST_OPERATIONS = 256;
 const LONGEST_NAME = 253;
 const LONGEST_DESCRIPTION = 256;
@@ -30,18 +32,29 @@ export function decideTool(snapshot: ToolSnapshot, { settings, lookAgain, now }:
   const offered = operationsOf(snapshot);
   const { health: down, ...acts } = decideServer(tool, snapshot.server, settings);
   const health =
-    invalidRule(snapshot) ?? missingSecret(snapshot) ?? down ?? trouble(snapshot) ?? ofOperations(snapshot);
+    invalidRule(snapshot) ??
+    missingSecret(snapshot) ??
+    down ??
+    ofSandboxes(snapshot, settings) ??
+    trouble(snapshot) ??
+    ofOperations(snapshot);
   const conditions = conditionsOf(tool, health, [], now);
   const server = look?.described?.server?.slice(0, LONGEST_NAME);
   const status: ToolStatus = {
     observedGeneration: tool.metadata.generation,
     ...(offered.length > 0 && { operations: offered }),
     ...(server && { server }),
+    ...(snapshot.sandboxes && { warm: snapshot.sandboxes.ready }),
     ...(look && isRemote(tool) && { checkedAt: new Date(look.at).toISOString() }),
     conditions,
   };
   const recheck = snapshot.server.foreign.length > 0 ? RECHECK_MISSING_MS : Infinity;
-  const requeueAfter = Math.min(recheckSecret(snapshot) ?? Infinity, lookAgain ?? Infinity, recheck);
+  const requeueAfter = Math.min(
+    recheckSecret(snapshot) ?? Infinity,
+    lookAgain ?? Infinity,
+    recheck,
+    recheckSandboxes(snapshot),
+  );
   return {
     ...acts,
     status: { ...status },
@@ -53,6 +66,13 @@ export function decideTool(snapshot: ToolSnapshot, { settings, lookAgain, now }:
 function recheckSecret({ secret }: ToolSnapshot): number | undefined {
   if (secret === 'unused') return undefined;
   return secret === 'present' ? RECHECK_PRESENT_MS : RECHECK_MISSING_MS;
+}
+
+/** Each use changes how many are ready: that is told now and then, and not each time. */
+function recheckSandboxes({ tool, sandboxes }: ToolSnapshot): number {
+  if (!sandboxes) return Infinity;
+  const all = sandboxes.ready >= (tool.spec.builtin?.code?.warm ?? 0);
+  return all ? RECHECK_SANDBOXES_MS : RECHECK_FEW_SANDBOXES_MS;
 }
 
 const stalled = (reason: string, message: string): Health => ({ state: 'stalled', reason, message });
@@ -72,6 +92,18 @@ function missingSecret({ tool, secret }: ToolSnapshot): Health | undefined {
       ? `There is no ${where}. Create it with what the server wants under the key ${reference.key}.`
       : `${where} has nothing under the key ${reference.key}. Put there what the server wants.`,
   );
+}
+
+function ofSandboxes({ tool, sandboxes }: ToolSnapshot, { sandboxImage }: Settings): Health | undefined {
+  const { code } = tool.spec.builtin ?? {};
+  if (code && code.image === undefined && sandboxImage === undefined) {
+    return stalled(
+      'NoSandboxImage',
+      'Kadre was not told which image code runs in: set KADRE_SANDBOX_IMAGE, or name one in spec.builtin.code.image.',
+    );
+  }
+  const trouble = sandboxes?.trouble;
+  return trouble && { state: 'progressing', reason: trouble.reason, message: `Its sandboxes: ${trouble.message}` };
 }
 
 const AGAIN = 'It is asked again by itself.';

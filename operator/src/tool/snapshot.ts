@@ -1,6 +1,7 @@
 // What is known of a Tool, and when to ask again.
 import type { Tool } from '@kadre/crds';
 import type { Described, ToolFault } from '@kadre/tools';
+import type { PodTrouble } from '../build/pod-trouble.ts';
 import type { Deployment, Pod } from '../build/wire.ts';
 import type { KubeObject } from '../kube/plan.ts';
 
@@ -37,6 +38,8 @@ export interface ToolSnapshot {
   secret: 'unused' | 'present' | 'absent' | 'keyAbsent';
   ruleProblems: { index: number; message: string }[];
   server: ServerParts;
+  /** Those that shall be ready for code; undefined for a Tool that wants none. */
+  sandboxes?: { ready: number; trouble?: PodTrouble };
   /** Undefined: the Tool must be mended before it makes sense to look. */
   look?: Look;
 }
