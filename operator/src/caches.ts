@@ -146,6 +146,7 @@ const inNamespace = (object: { metadata: { namespace?: string } }, name: string)
   joinKey(object.metadata.namespace, name);
 const labelled = (object: { metadata: { labels?: Record<string, string> } }, label: string) =>
   [object.metadata.labels?.[label]].filter((value) => value !== undefined);
+const optional = (key: string | undefined) => (key === undefined ? [] : [key]);
 const poolLabel = (object: KubeObject) => labelled(object, labels.gpuPool);
 const runLabel = (object: KubeObject) => labelled(object, labels.run);
 const servedAgent = (pod: Pod) =>

@@ -43,6 +43,7 @@ interface Container {
   name: string;
   image?: string;
   resources?: { requests?: Record<string, string> };
+  env?: { name: string; value?: string }[];
 }
 
 export interface Pod extends KubeObject {
@@ -51,6 +52,7 @@ export interface Pod extends KubeObject {
     phase?: string;
     reason?: string;
     message?: string;
+    podIP?: string;
     conditions?: WireCondition[];
     containerStatuses?: ContainerStatus[];
   };

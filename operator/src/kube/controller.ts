@@ -45,8 +45,8 @@ export type ReconcileResult = number | undefined | void;
 export interface ControllerOptions {
   /** In metrics and logs; unique in the process. */
   name: string;
-  /** The cache whose objects are reconciled. */
-  for: Cache<{ metadata: { namespace?: string; name: string } }>;
+  /** The cache whose objects are reconciled. Absent: keys come from `watches` alone, and name something else. */
+  for?: Cache<{ metadata: { namespace?: string; name: string } }>;
   watches?: Watched[];
   /** Objects worked on at once. Default 4. */
   concurrency?: number;
