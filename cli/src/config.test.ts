@@ -17,7 +17,7 @@ describe('the environment', () => {
   test('gives a whole configuration from the four variables that have no default', () => {
     expect(readConfig(complete)).toEqual({
       store: { file: '/var/lib/kadre/kadre.db', blobs: { folder: '/var/lib/kadre' } },
-      housekeeping: { keep: {}, eventDays: 30, intervalMs: 3_600_000 },
+      housekeeping: { keep: {}, eventDays: 30, conversationDays: 30, intervalMs: 3_600_000 },
       runtimeImage: 'kadre-agent-runtime:0.1.0',
       gatewayUrl: 'http://kadre-gateway.kadre-system.svc',
       gatewayPort: 8081,

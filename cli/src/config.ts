@@ -35,6 +35,7 @@ export interface Housekeeping {
   /** Absent limits don't hold; without any, runs are kept for ever. */
   keep: { keepDays?: number; keepRuns?: number };
   eventDays: number;
+  conversationDays: number;
   intervalMs: number;
   /** Where runs go that are not kept; absent: nowhere. */
   archive?: Place;
@@ -112,8 +113,8 @@ function configOf(e: Environment): Config {
     store: storeOf(e),
     housekeeping: housekeepingOf(e),
     runtimeImage: e.KADRE_RUNTIME_IMAGE ?? '',
-    gatewayUrl: (e.KADRE_GATEWAY_URL ?? '').replace(/\/+$/, ''),
     ...(e.KADRE_SANDBOX_IMAGE !== undefined && { sandboxImage: e.KADRE_SANDBOX_IMAGE }),
+    gatewayUrl: (e.KADRE_GATEWAY_URL ?? '').replace(/\/+$/, ''),
     gatewayPort: e.KADRE_GATEWAY_PORT,
     ...(e.KADRE_SERVER_URL !== undefined && { serverUrl: e.KADRE_SERVER_URL.replace(/\/+$/, '') }),
     serverPort: e.KADRE_SERVER_PORT,
@@ -156,6 +157,7 @@ function housekeepingOf(e: Environment): Housekeeping {
   return {
     keep: { ...(keepDays !== undefined && { keepDays }), ...(keepRuns !== undefined && { keepRuns }) },
     eventDays: e.KADRE_RETENTION_EVENT_DAYS,
+    conversationDays: e.KADRE_RETENTION_CONVERSATION_DAYS,
     intervalMs: e.KADRE_RETENTION_INTERVAL_SECONDS * 1000,
     ...(e.KADRE_ARCHIVE !== undefined && { archive: archiveOf(e, e.KADRE_ARCHIVE) }),
   };

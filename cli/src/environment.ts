@@ -82,6 +82,7 @@ export const environment = z.object({
     'how many runs of each Workflow or Agent are kept, 1 or more',
   ).optional(),
   KADRE_RETENTION_EVENT_DAYS: days('KADRE_RETENTION_EVENT_DAYS').default(30),
+  KADRE_RETENTION_CONVERSATION_DAYS: days('KADRE_RETENTION_CONVERSATION_DAYS').default(30),
   KADRE_RETENTION_INTERVAL_SECONDS: wholeNumber(
     'KADRE_RETENTION_INTERVAL_SECONDS',
     1,

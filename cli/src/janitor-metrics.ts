@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
-export type Chore = 'runs' | 'events' | 'blobs';
+export type Chore = 'runs' | 'events' | 'conversations' | 'blobs';
 
 export interface JanitorMetrics {
   runs: Counter<'to'>;
@@ -15,18 +15,18 @@ export function janitorMetrics(registry: Registry): JanitorMetrics {
   const chores = {
     failures: new Counter({
       name: 'kadre_housekeeping_failures_total',
-      help: 'Rounds of housekeeping that failed, by what was to be done: runs, events, blobs.',
+      help: 'Rounds of housekeeping that failed, by what was to be done: runs, events, conversations, blobs.',
       labelNames: ['chore'] as const,
       registers,
     }),
     succeeded: new Gauge({
       name: 'kadre_housekeeping_last_success_timestamp_seconds',
-      help: 'When housekeeping last succeeded, by what was to be done: runs, events, blobs.',
+      help: 'When housekeeping last succeeded, by what was to be done: runs, events, conversations, blobs.',
       labelNames: ['chore'] as const,
       registers,
     }),
   };
-  for (const chore of ['runs', 'events', 'blobs']) chores.failures.inc({ chore }, 0);
+  for (const chore of ['runs', 'events', 'conversations', 'blobs']) chores.failures.inc({ chore }, 0);
   return {
     ...chores,
     runs: new Counter({

@@ -32,7 +32,7 @@ afterEach(async () => {
 function janitor(options: Partial<JanitorOptions> = {}): Janitor {
   return new Janitor({
     ...opened,
-    settings: { keep: { keepRuns: 1 }, eventDays: 30, intervalMs: 3_600_000 },
+    settings: { keep: { keepRuns: 1 }, eventDays: 30, conversationDays: 30, intervalMs: 3_600_000 },
     mayAct: () => leads,
     logger: pino({}, { write: (line: string) => (log += line) }),
     registry,
@@ -85,8 +85,19 @@ describe('a round', () => {
 
   test('keeps all runs where nothing is said of them', async () => {
     for (const uid of ['a', 'b']) await closedRun(uid);
-    await janitor({ settings: { keep: {}, eventDays: 30, intervalMs: 1 } }).pass();
+    await janitor({ settings: { keep: {}, eventDays: 30, conversationDays: 30, intervalMs: 1 } }).pass();
     expect(await kept('a', 'b')).toHaveLength(2);
+  });
+
+  test('forgets what agents remember when it is old, and not before', async () => {
+    const at = Date.now();
+    const whose = { namespace: 'default', agent: 'a', conversation: 'c' };
+    await opened.store.remember(whose, { id: '1', at, messages: [] }, { turns: 9, characters: 9 });
+    const settings = { keep: {}, eventDays: 1, conversationDays: 30, intervalMs: 1 };
+    await janitor({ settings, now: () => at + 29 * DAY }).pass();
+    expect(await opened.store.turns(whose)).toHaveLength(1);
+    await janitor({ settings, now: () => at + 31 * DAY, registry: new Registry() }).pass();
+    expect(await opened.store.turns(whose)).toEqual([]);
   });
 
   test('forgets events when they are old, and not before', async () => {
@@ -141,7 +152,7 @@ describe('a round', () => {
 test('a round comes by itself, and a stop does not wait for the next', async () => {
   await closedRun('a');
   await closedRun('b');
-  const it = janitor({ settings: { keep: { keepRuns: 1 }, eventDays: 30, intervalMs: 1 } });
+  const it = janitor({ settings: { keep: { keepRuns: 1 }, eventDays: 30, conversationDays: 30, intervalMs: 1 } });
   it.start();
   while ((await kept('a', 'b')).length > 1) await new Promise((resolve) => setImmediate(resolve));
   await it.stop();

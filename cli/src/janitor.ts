@@ -1,5 +1,5 @@
-// Keeps the store small: runs that are no longer kept leave it, into the archive if there is one; old events and cached
-// outputs go; so do blobs to which nothing refers. Each of these may fail without keeping the others from their work, and
+// Keeps the store small: runs that are no longer kept leave it, into the archive if there is one; old events, cached
+// outputs and conversations go; so do blobs to which nothing refers. Each of these may fail without keeping the others from their work, and
 // goes on from there the next time.
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -20,7 +20,7 @@ export interface JanitorOptions {
   /** The same without blobs. */
   rows: Store;
   blobs: Blobs;
-  settings: Pick<Housekeeping, 'keep' | 'eventDays' | 'intervalMs'>;
+  settings: Pick<Housekeeping, 'keep' | 'eventDays' | 'conversationDays' | 'intervalMs'>;
   archive?: ArchiveOptions;
   /** Whether this replica still leads; asked before each deletion. */
   mayAct: () => boolean;
@@ -61,7 +61,9 @@ export class Janitor {
     const { store, rows, blobs, settings } = this.#options;
     const { keepDays, keepRuns } = settings.keep;
     if (keepDays !== undefined || keepRuns !== undefined) await this.#attempt('runs', () => this.#retire());
-    await this.#attempt('events', () => store.prune(this.#now() - settings.eventDays * DAY_MS));
+    const daysAgo = (days: number): number => this.#now() - days * DAY_MS;
+    await this.#attempt('events', () => store.prune(daysAgo(settings.eventDays)));
+    await this.#attempt('conversations', () => store.pruneConversations(daysAgo(settings.conversationDays)));
     // Looking at every blob there is takes longer, and what is forgotten there costs little.
     if (this.#now() - this.#blobsCollectedAt < DAY_MS) return;
     await this.#attempt('blobs', async () => {

@@ -21,7 +21,7 @@ export function remembering(agent: Agent, memory: Memory): Agent {
     const recalled = await memory.recall({ signal, traceparent }, place);
     const said = turn.messages.flatMap((message) => keptForm(message, room));
     const asBefore = recalled.before && answerAgain(recalled.before, said, agent);
-    return { said, recalled, asBefore, turn: { ...turn, messages: [...recalled.messages, ...turn.messages] } };
+    return { said, recalled, asBefore, turn: { ...turn, messages: after(recalled.messages, turn.messages) } };
   };
   const keep = async ({ said, recalled, turn }: Talk, answer: Answer): Promise<void> => {
     if (turn.place?.transient) return;
@@ -62,6 +62,12 @@ function answerMessage({ output, completion }: Answer): ChatMessage {
   const { tool_calls: calls } = messageOf(completion);
   const content = typeof output === 'string' ? output : JSON.stringify(output);
   return { role: 'assistant', content: content || null, ...(calls?.length ? { tool_calls: calls } : {}) };
+}
+
+/** What the caller says of how to answer stands before the conversation. */
+function after(before: ChatMessage[], now: ChatMessage[]): ChatMessage[] {
+  const rules = now.findIndex(({ role }) => role !== 'system');
+  return [...now.slice(0, Math.max(0, rules)), ...before, ...now.slice(Math.max(0, rules))];
 }
 
 /** The text of what user and agent said; nothing of other roles. */

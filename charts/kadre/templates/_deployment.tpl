@@ -301,6 +301,10 @@ spec:
 - name: KADRE_RETENTION_EVENT_DAYS
   value: {{ . | quote }}
 {{- end }}
+{{- with .Values.retention.conversationDays }}
+- name: KADRE_RETENTION_CONVERSATION_DAYS
+  value: {{ . | quote }}
+{{- end }}
 {{- if .Values.archive.existingClaim }}
 - name: KADRE_ARCHIVE
   value: /var/lib/kadre-archive

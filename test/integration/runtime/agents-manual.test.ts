@@ -1,7 +1,7 @@
 // What docs/agents.md shows is what happens.
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createRuntime, type Runtime } from '@kadre/agent-runtime';
-import { agentConfigOf, kinds, type Agent, type Model, type Tool } from '@kadre/crds';
+import { agentConfigOf, conversationRoom, kinds, type Agent, type Model, type Tool } from '@kadre/crds';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -22,9 +22,11 @@ const commands = boxes('console').flatMap((box) =>
 );
 
 /** As the API server would give it back. */
-function manifest<T extends Agent | Tool | Model>(kind: T['kind'] & keyof typeof kinds): T {
+function manifest<T extends Agent | Tool | Model>(kind: T['kind'] & keyof typeof kinds, name?: string): T {
   const objects = boxes('yaml').flatMap((box) => parseAllDocuments(box).map((one) => one.toJS() as T));
-  const found = objects.find((object) => object.kind === kind);
+  const found = objects.find(
+    (object) => object.kind === kind && (name ?? object.metadata.name) === object.metadata.name,
+  );
   if (!found) throw new Error(`there is no ${kind}`);
   const metadata = { ...found.metadata, namespace: NAMESPACE, uid: `uid-${kind}`, generation: 1 };
   return { ...found, metadata, spec: kinds[kind].spec.parse(found.spec) };
@@ -32,37 +34,49 @@ function manifest<T extends Agent | Tool | Model>(kind: T['kind'] & keyof typeof
 
 let bed: Bed;
 let weather: Server;
-let runtime: Runtime;
-let url: string;
+const runtimes: Runtime[] = [];
+let addresses: Record<string, string>;
+
+/** Where the Agent of the page answers. */
+async function serve({ metadata: { name }, spec }: Agent): Promise<string> {
+  bed.tokens.set(name, { ...researcher, serviceAccount: `agent-${name}` });
+  const runtime = await createRuntime(
+    { agent: agentConfigOf(name, NAMESPACE, spec), gatewayUrl: bed.url },
+    { token: () => Promise.resolve(name), logger: pino({ level: 'silent' }) },
+  );
+  runtimes.push(runtime);
+  return runtime.listen({ host: '127.0.0.1', port: 0 });
+}
+
 beforeAll(async () => {
   weather = createServer((request, response) => {
     request.resume().on('end', () => response.writeHead(200, { 'content-type': 'text/plain' }).end('rain'));
   }).listen(0, '127.0.0.1');
   await once(weather, 'listening');
-  const { metadata, spec } = manifest<Agent>('Agent');
+  const forecaster = manifest<Agent>('Agent');
+  const companion = manifest<Agent>('Agent', 'companion');
   const tool = manifest<Tool>('Tool');
   const address = `http://127.0.0.1:${(weather.address() as AddressInfo).port}/now`;
   const near = { ...tool, spec: { ...tool.spec, http: { ...tool.spec.http, url: address } } } as Tool;
-  bed = await startBed({ tools: { grants: () => spec.tools ?? [], get: () => near } });
-  bed.tokens.set('token-a', { ...researcher, serviceAccount: `agent-${metadata.name}` });
+  bed = await startBed({
+    tools: { grants: () => forecaster.spec.tools ?? [], get: () => near },
+    memory: { ofAgent: () => conversationRoom(companion.spec) },
+  });
   bed.model('smart', manifest<Model>('Model').spec);
-  runtime = await createRuntime(
-    { agent: agentConfigOf(metadata.name, NAMESPACE, spec), gatewayUrl: bed.url },
-    { token: () => Promise.resolve('token-a'), logger: pino({ level: 'silent' }) },
-  );
-  url = await runtime.listen({ host: '127.0.0.1', port: 0 });
+  bed.model('listener', manifest<Model>('Model', 'listener').spec);
+  addresses = { AGENT: await serve(forecaster), COMPANION: await serve(companion) };
 });
 afterAll(async () => {
-  await runtime.shutdown(0);
+  await Promise.all(runtimes.map((runtime) => runtime.shutdown(0)));
   await bed.close();
   weather.closeAllConnections();
   weather.close();
 });
 
-test('it shows some commands', () => expect(commands).toHaveLength(4));
+test('it shows some commands', () => expect(commands).toHaveLength(7));
 
 test.each(commands)('%s', async (command, printed) => {
-  const { stdout } = await run('bash', ['-c', command], { env: { PATH: process.env['PATH'], AGENT: url } });
+  const { stdout } = await run('bash', ['-c', command], { env: { PATH: process.env['PATH'], ...addresses } });
   expect(stdout.trim()).toBe(printed.trim());
 });
 

@@ -218,7 +218,7 @@ describe('an agent seen through Responses of the official OpenAI client', () => 
   test('without memory nothing can be read again, and it says why', async () => {
     await expect(client.responses.retrieve(`resp_${'0'.repeat(32)}`)).rejects.toMatchObject({
       status: 404,
-      message: expect.stringContaining('spec.memory') as string,
+      message: expect.stringContaining('spec.memory') as unknown,
     });
     await expect(client.conversations.create()).rejects.toMatchObject({ status: 400 });
     await expect(client.conversations.delete('conv_1')).rejects.toMatchObject({ status: 404 });

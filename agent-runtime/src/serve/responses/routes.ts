@@ -57,7 +57,7 @@ export function responsesRoutes(app: FastifyInstance, context: RouteContext): vo
     if (context.memory === undefined) throw badRequest(`There are no conversations: ${NO_MEMORY}.`);
     return { id: newId('conv'), object: 'conversation', created_at: Math.floor(Date.now() / 1000), metadata: {} };
   });
-  app.delete<{ Params: { id: string } }>('/v1/conversations/:id', async (request, reply) => {
+  app.delete<{ Params: { id: string } }>('/v1/conversations/:id', { onRequest: bodiless }, async (request, reply) => {
     const { id } = request.params;
     const errand = { signal: AbortSignal.timeout(MEMORY_TIMEOUT_MS), traceparent: traceparentOf(request) };
     const deleted = (await context.memory?.forget(errand, id)) === true;
@@ -65,6 +65,12 @@ export function responsesRoutes(app: FastifyInstance, context: RouteContext): vo
     return reply.code(404).send(invalid('There is no such conversation.', null, 'not_found'));
   });
 }
+
+/** The official client calls what it does not send JSON. */
+const bodiless = ({ headers }: FastifyRequest, _reply: FastifyReply, done: () => void): void => {
+  if (headers['transfer-encoding'] === undefined && !Number(headers['content-length'])) delete headers['content-type'];
+  done();
+};
 
 /** Where the answer belongs, or what is wrong. Undefined: it is not remembered. */
 function placeOf(id: string, body: ResponsesBody, { memory }: RouteContext) {
