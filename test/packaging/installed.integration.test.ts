@@ -297,6 +297,39 @@ describe('a GPU pool', () => {
   });
 });
 
+describe('a Tool that a step calls', () => {
+  const calling = (name: string, tool: string) => ({ name, tool: { name: tool } });
+  const race = { name: 'r', race: [{ name: 'v', value: 1 }, calling('b', 'payments')] };
+  beforeAll(() => allow('dora', { verb: 'use', group: 'kadre.dev', resource: 'tools', name: 'dates' }));
+
+  test.each<[string, object]>([
+    ['at the top', { steps: [calling('a', 'payments')] }],
+    ['after one that is allowed', { steps: [calling('a', 'dates'), calling('b', 'payments')] }],
+    ['in a race in a group', { steps: [{ name: 'g', steps: [calling('a', 'dates'), race] }] }],
+    ['in a fallback', { steps: [{ name: 's', value: 1, onError: { fallback: [calling('a', 'payments')] } }] }],
+    ['at the end', { steps: [{ name: 's', value: 1 }], finally: [calling('a', 'payments')] }],
+  ])('%s is refused to whoever may not use it, also in a Run', async (_, spec) => {
+    await expect(create('Workflow', 'calls', spec, 'dora')).rejects.toThrow(
+      /spec.steps: you may not use Tool payments/,
+    );
+    await expect(create('Run', 'calls', { inline: spec }, 'dora')).rejects.toThrow(/you may not use Tool payments/);
+  });
+
+  test('is granted to whoever may use it, up to eight of them, or to whoever may use all', async () => {
+    const many = (count: number) => ({
+      steps: Array.from({ length: count }, (_, i) => calling(`s${i}`, `w${i}`)).flatMap((step) => [
+        step,
+        { ...step, name: `again-${step.name}` },
+      ]),
+    });
+    for (let i = 0; i < 9; i++)
+      await allow('dora', { verb: 'use', group: 'kadre.dev', resource: 'tools', name: `w${i}` });
+    await create('Workflow', 'calls-eight', many(8), 'dora');
+    await expect(create('Workflow', 'calls-nine', many(9), 'dora')).rejects.toThrow(/more than 8 Tools/);
+    await create('Workflow', 'calls-nine', many(9));
+  });
+});
+
 describe('rights in the cluster', () => {
   const can = async (as: string, ...what: string[]) =>
     (await kubectl(['auth', 'can-i', ...what], '', as).catch(() => 'no')).trim();
