@@ -15,6 +15,7 @@ import { describeLog } from './contract/log.ts';
 import { describePublished } from './contract/published.ts';
 import { describeQueues } from './contract/queues.ts';
 import { describeRetention } from './contract/retention.ts';
+import { describeRunRequests } from './contract/run-requests.ts';
 import { describeRuns } from './contract/runs.ts';
 import { describeSandboxes } from './contract/sandboxes.ts';
 import { describeUsage } from './contract/usage.ts';
@@ -44,6 +45,7 @@ export function describeStore(name: string, open: () => Promise<StoreUnderTest>)
     describe('the journal', () => describeJournal(subject));
     describe('knowledge', () => describeKnowledge(subject));
     describe('decisions', () => describeDecisions(subject));
+    describe('requests for runs', () => describeRunRequests(subject));
     describe('sandboxes', () => describeSandboxes(subject));
     describe('conversations', () => describeConversations(subject));
     describe('retention', () => describeRetention(subject));

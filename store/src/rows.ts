@@ -1,9 +1,11 @@
 // What both databases keep in their tables, and what it means.
+import type { Failure } from '@kadre/crds';
 import type { Turn } from './conversations.ts';
 import type { Decision } from './decisions.ts';
 import type { JournalEntry } from './journal.ts';
 import { optionalField } from './json.ts';
 import type { Amount, Balance } from './ledger.ts';
+import type { RunRequest, RunRequestRecord } from './run-requests.ts';
 import type { SandboxClaim } from './sandboxes.ts';
 import type {
   ApprovalDecision,
@@ -267,3 +269,19 @@ export interface TurnRow {
 }
 
 export const turnOf = ({ messages, ...row }: TurnRow): Turn => ({ ...row, messages: JSON.parse(messages) as unknown });
+
+export interface RunRequestRow {
+  request: string;
+  state: RunRequestRecord['state'];
+  uid: string | null;
+  failure: string | null;
+  cancelled: number | boolean;
+}
+
+export const runRequestOf = ({ request, state, uid, failure, cancelled }: RunRequestRow): RunRequestRecord => ({
+  ...(JSON.parse(request) as RunRequest),
+  state,
+  ...(uid !== null && { uid }),
+  ...(failure !== null && { failure: JSON.parse(failure) as Failure }),
+  cancelled: Boolean(cancelled),
+});

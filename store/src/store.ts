@@ -14,6 +14,7 @@ import type { Decisions } from './decisions.ts';
 import type { Journal } from './journal.ts';
 import type { KnowledgeIndex } from './knowledge.ts';
 import type { Ledger, UsageRecord, UsageTotal } from './ledger.ts';
+import type { RunRequests } from './run-requests.ts';
 import type { Sandboxes } from './sandboxes.ts';
 
 export type { UsageRecord, UsageTotal } from './ledger.ts';
@@ -212,11 +213,13 @@ export type Topic =
   | 'decisions'
   | 'events'
   | 'queues'
+  | 'knowledge'
   | 'sandboxes'
   | 'sandbox-claims'
+  | 'run-requests'
   | 'projections';
 
-export interface Store extends Ledger, Journal, Decisions, Sandboxes, Conversations, KnowledgeIndex {
+export interface Store extends Ledger, Journal, Decisions, Sandboxes, Conversations, KnowledgeIndex, RunRequests {
   // operator → engine
   /** Idempotent by uid. Resolves once it is safe on disk; `false` if the run was known already. */
   submitRun(submission: RunSubmission): Promise<boolean>;
@@ -306,7 +309,7 @@ export interface Store extends Ledger, Journal, Decisions, Sandboxes, Conversati
   deleteRun(uid: string): Promise<void>;
   /**
    * Forgets what is older, or ended earlier, than that time: published events, cached outputs, reservations, periods,
-   * decisions outside of runs.
+   * decisions outside of runs, requests for runs.
    */
   prune(before: number): Promise<void>;
 
@@ -324,7 +327,7 @@ export interface Store extends Ledger, Journal, Decisions, Sandboxes, Conversati
   secret(name: 'step-token'): Promise<Uint8Array>;
 
   /**
-   * Calls back after a commit that touched the topic, here or elsewhere; `key` is a run's uid, a job's or approval's key,
+   * Calls back after a commit that touched the topic, here or elsewhere; `key` is a run's uid, a job's, approval's or run request's key,
    * `<namespace>/<event name>`, a queue, or `<namespace>/<pool>` of sandboxes. An empty key: hints may have been lost, look at everything.
    */
   subscribe(topic: Topic, listener: (key: string) => void): () => void;

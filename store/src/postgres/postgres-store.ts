@@ -15,6 +15,7 @@ import { knowledge } from './knowledge.ts';
 import { ledger } from './ledger.ts';
 import { log } from './log.ts';
 import { published } from './published.ts';
+import { runRequests } from './run-requests.ts';
 import { runs } from './runs.ts';
 import { sandboxes } from './sandboxes.ts';
 import { settingsOf, type PostgresStoreOptions } from './settings.ts';
@@ -57,6 +58,7 @@ export async function connectStore(where: string | PostgresStoreOptions): Promis
     ...decisions(access, reasons),
     ...conversations(access),
     ...sandboxes(access),
+    ...runRequests(access),
     subscribe: hints.subscribe.bind(hints),
     close,
   };

@@ -20,6 +20,7 @@ export function published({ db, touch }: Access) {
     },
     prune: async (before: number) => {
       await db.write('prune', [before]);
+      await db.write('pruneRunRequests', [before]);
       await db.write('pruneLedger', [before]);
     },
   } satisfies Partial<Store>;

@@ -13,6 +13,7 @@ import { gateways } from './schema/gateways.ts';
 import { knowledge } from './schema/knowledge.ts';
 import { ledgerAndJournal } from './schema/ledger-and-journal.ts';
 import { queueLimits } from './schema/queue-limits.ts';
+import { runRequests } from './schema/run-requests.ts';
 import { sandboxes } from './schema/sandboxes.ts';
 
 export const migrations = [
@@ -25,4 +26,5 @@ export const migrations = [
   sandboxes,
   conversations,
   knowledge,
+  runRequests,
 ];

@@ -10,6 +10,8 @@ const DECISION =
 const AMONG = `AND kind = coalesce($2, kind) AND subject = coalesce($3, subject) AND agent = coalesce($4, agent)
     AND at >= coalesce($5, at) AND at < coalesce($6, at + 1) ORDER BY at DESC, id COLLATE "C" DESC LIMIT $7`;
 const OF_CONVERSATION = 'turns WHERE namespace = $1 AND agent = $2 AND conversation = $3';
+const RUN_REQUEST = 'SELECT request, state, uid, failure, cancelled FROM run_requests';
+const RUN_REQUEST_IS_OPEN = `state IN ('requested', 'made')`;
 const APPROVAL = 'SELECT request, state, decision FROM approvals';
 
 export const statements = {
@@ -133,6 +135,19 @@ export const statements = {
     ) SELECT '{}'::text[] AS verdicts, '{}'::text[] AS hints`,
   decisionsOfRun: `${DECISION} WHERE run = $1 ${AMONG}`,
   decisionsOfNamespace: `${DECISION} WHERE namespace = $1 ${AMONG}`,
+
+  insertRunRequest: `
+    INSERT INTO run_requests (key, request, at) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING`,
+  cancelRunRequest: `
+    UPDATE run_requests SET cancelled = true WHERE key = $1 AND NOT cancelled AND ${RUN_REQUEST_IS_OPEN}`,
+  runRequest: `${RUN_REQUEST} WHERE key = $1`,
+  requestOfRun: `${RUN_REQUEST} WHERE uid = $1`,
+  openRunRequests: `${RUN_REQUEST} WHERE ${RUN_REQUEST_IS_OPEN} ORDER BY number`,
+  runRequestMade: `UPDATE run_requests SET state = 'made', uid = $1 WHERE key = $2 AND state = 'requested'`,
+  endRunRequest: `
+    UPDATE run_requests SET state = CASE WHEN $1::text IS NULL THEN 'over' ELSE 'refused' END, failure = $1
+    WHERE key = $2 AND ${RUN_REQUEST_IS_OPEN}`,
+  pruneRunRequests: `DELETE FROM run_requests WHERE at < $1 AND NOT (${RUN_REQUEST_IS_OPEN})`,
 
   offerSandbox: `
     INSERT INTO sandboxes (id, namespace, pool, url, key, call) VALUES ($1, $2, $3, $4, $5, $6)

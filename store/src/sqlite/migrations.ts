@@ -279,6 +279,19 @@ const migrations = [
   ) STRICT;
   CREATE INDEX knowledge_vectors_wanted ON knowledge_vectors (owner, claimed_until) WHERE vector IS NULL;
   `,
+  `
+  CREATE TABLE run_requests (
+    number INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    request TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'requested',
+    uid TEXT UNIQUE,
+    failure TEXT,
+    cancelled INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX run_requests_open ON run_requests (number) WHERE state IN ('requested', 'made');
+  `,
 ];
 
 /** Brings the schema up to date in one transaction. Several threads may do this at once. `target`: an earlier schema. */

@@ -19,6 +19,7 @@ import { log } from './log.ts';
 import { migrate } from './migrations.ts';
 import { published } from './published.ts';
 import { queues } from './queues.ts';
+import { runRequests } from './run-requests.ts';
 import { runs } from './runs.ts';
 import { sandboxes } from './sandboxes.ts';
 import { prepareStatements } from './statements.ts';
@@ -67,6 +68,7 @@ export function openSqliteStore(path: string, options: SqliteStoreOptions = {}):
     ...decisions(access),
     ...conversations(access),
     ...sandboxes(access),
+    ...runRequests(access),
     subscribe: hints.subscribe.bind(hints),
     async close() {
       await commits.close();

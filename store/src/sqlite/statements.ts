@@ -1,5 +1,6 @@
 // Every SQL statement, prepared once per connection, and the rows they give.
 import type { DatabaseSync } from 'node:sqlite';
+import { ofRunRequests } from './run-request-statements.ts';
 
 /** What an append must know of its run. */
 export interface HeadRow {
@@ -34,6 +35,7 @@ export function prepareStatements(db: DatabaseSync) {
     ...ofKnowledge(sql),
     ...ofConversations(sql),
     ...ofSandboxes(sql),
+    ...ofRunRequests(sql),
   };
 }
 
