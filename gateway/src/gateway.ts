@@ -9,6 +9,9 @@ import { createAdmit, mustBeFor, type EngineUse } from './access/caller.ts';
 import { createKeys } from './access/secrets.ts';
 import { createIdentify } from './access/service-accounts.ts';
 import { registerConversations } from './conversations.ts';
+import { createEmbedder } from './knowledge/embed.ts';
+import { createIndexer } from './knowledge/indexer.ts';
+import { searchExecutor } from './knowledge/search.ts';
 import { chatCompletionsDoor } from './doors/chat-completions/door.ts';
 import type { Door, DoorServices } from './doors/door.ts';
 import { embeddingsDoor } from './doors/embeddings/door.ts';
@@ -22,7 +25,7 @@ import { createSharedLimits } from './limits/share.ts';
 import { createMetrics } from './metrics.ts';
 import { defaultLimits, systemClock, type GatewayOptions, type Limits } from './options.ts';
 import { createHooks } from './pipeline/defaults.ts';
-import { createPipeline } from './pipeline/pipeline.ts';
+import { createPipeline, type Pipeline } from './pipeline/pipeline.ts';
 import { createPriceBook } from './price/price.ts';
 import { createDecisionLog, type DecisionLog } from './routing/decision-log.ts';
 import { createCatalog, type Catalog } from './providers/catalog.ts';
@@ -74,16 +77,26 @@ export function createGateway(options: GatewayOptions): Gateway {
   const decisions = createDecisionLog({ ...options, clock });
   const sandboxes = options.sandboxes ?? createPodSandboxes({ ...options, clock });
   const wiring = { clock, limits, catalog, closing: closing.signal, share: shared.current, decisions, sandboxes };
-  const tools = createToolDoor({ ...options, ...wiring });
-  registerApi(app, options, { ...wiring, tools });
+  const prices = createPriceBook(options.prices, options.logger);
+  const hooks = createHooks({ ...options, ...wiring, prices });
+  const keys = createKeys(options.secrets, clock);
+  const pipeline = createPipeline({ hooks, keys, catalog, prices, clock });
+  const embedder = createEmbedder({ ...options, pipeline, requests });
+  const { knowledge: source } = options;
+  const indexer = source && createIndexer({ ...options, embedder, clock });
+  const search = source && searchExecutor({ ...options, source, embedder });
+  const tools = createToolDoor({ ...options, ...wiring, search });
+  registerApi(app, options, { ...wiring, pipeline, tools });
 
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     draining.now = true;
     tools.letGo();
+    const idle = indexer?.stop();
     const stopped = app.close();
     const abort = clock.after(limits.drainMs, () => closing.abort(shuttingDown()));
     const cut = clock.after(limits.drainMs + FAREWELL_MS, () => app.server.closeAllConnections());
+    await idle;
     await requests.idle();
     abort();
     cut();
@@ -100,6 +113,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     listen: async ({ host, port }) => {
       shared.start();
       await app.listen({ host, port });
+      indexer?.start();
       const { port: bound } = app.server.address() as AddressInfo;
       return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
     },
@@ -189,20 +203,18 @@ interface Wiring extends Pick<DoorServices, 'clock' | 'limits' | 'closing'> {
   catalog: Catalog;
   share: () => Share;
   decisions: DecisionLog;
+  pipeline: Pipeline;
   tools: ToolDoor;
   sandboxes: SandboxHost;
 }
 
 /** Everything here needs a token. It is checked before the body is read. */
 function registerApi(app: FastifyInstance, options: GatewayOptions, wiring: Wiring): void {
-  const { models, store, logger } = options;
-  const { clock, catalog } = wiring;
+  const { models, store } = options;
+  const { clock } = wiring;
   const identify = createIdentify(options.authenticate, clock);
   const admit = createAdmit(store, clock);
-  const prices = createPriceBook(options.prices, logger);
-  const hooks = createHooks({ ...options, ...wiring, prices });
-  const keys = createKeys(options.secrets, clock);
-  const services = { ...wiring, models, pipeline: createPipeline({ hooks, keys, catalog, prices, clock }) };
+  const services = { ...wiring, models };
   void app.register((api, _options, registered) => {
     api.addHook('onRequest', async (http) => {
       const stepToken = http.headers[STEP_HEADER];

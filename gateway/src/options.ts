@@ -1,5 +1,5 @@
 // What the gateway is given. It knows neither Kubernetes nor a kubeconfig: whoever starts it brings these.
-import type { AgentGrant, AgentSpec, Budget, Model, Tool, ToolGrant } from '@kadre/crds';
+import type { AgentGrant, AgentSpec, Budget, Knowledge, KnowledgeGrant, Model, Tool, ToolGrant } from '@kadre/crds';
 import type { SandboxHost } from '@kadre/sandbox';
 import type { Store } from '@kadre/store';
 import type { Spans } from '@kadre/telemetry';
@@ -46,6 +46,13 @@ export interface AgentSource {
 export interface MemorySource {
   /** How much of each; undefined if the agent has no memory. */
   ofAgent(namespace: string, agent: string): { turns: number; characters: number } | undefined;
+}
+
+/** What agents may search, from a cache: answers at once and never throws. */
+export interface KnowledgeSource {
+  /** `spec.knowledge` of the Agent; empty if there is no such Agent. */
+  grants(namespace: string, agent: string): readonly KnowledgeGrant[];
+  get(namespace: string, name: string): Knowledge | undefined;
 }
 
 export interface SecretSource {
@@ -139,6 +146,10 @@ export type GatewayStore = Pick<
   | 'withdrawApproval'
   | 'subscribe'
   | 'recordDecisions'
+  | 'claimChunks'
+  | 'putVectors'
+  | 'releaseChunks'
+  | 'searchKnowledge'
   | 'turns'
   | 'conversationOf'
   | 'remember'
@@ -157,6 +168,8 @@ export interface GatewayOptions {
   prices?: PriceSource;
   /** Absent: there are no Budgets, and Agents have no limits; those of runs hold all the same. */
   budgets?: BudgetSource;
+  /** Absent: there is nothing to search, and nothing is indexed. */
+  knowledge?: KnowledgeSource;
   /** Absent: there are no Tools. */
   tools?: ToolSource;
   /** Absent: no agent may ask another one. */

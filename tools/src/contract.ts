@@ -1,5 +1,5 @@
 // What a tool is to whoever calls it, however it is reached.
-import type { Tool } from '@kadre/crds';
+import type { Citation, Tool } from '@kadre/crds';
 
 /** One thing that can be called. */
 export interface Operation {
@@ -53,6 +53,8 @@ export interface ToolAnswer {
   structured?: unknown;
   /** The tool has done its work and says that it came to nothing: the model should read it. */
   isError: boolean;
+  /** The last parts of `content` are these passages, in this order. */
+  citations?: Citation[];
 }
 
 /** @throws ToolError 'misconfigured', naming what is missing */

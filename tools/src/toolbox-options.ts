@@ -4,7 +4,7 @@ import type { Clock, Executor } from './executor.ts';
 
 /** For Tools that need more than a way out: the store, or other parts of the control plane. */
 export interface HomeExecutors {
-  kinds?: Partial<Record<keyof ToolSpec, Executor>>;
+  kinds?: Partial<Record<keyof ToolSpec | 'knowledge', Executor>>;
   builtins?: Partial<Record<keyof BuiltinSpec, Executor>>;
 }
 

@@ -27,15 +27,15 @@ export function createToolbox({
   clusterDomain,
 }: ToolboxOptions = {}): Toolbox {
   const outlet = createOutlet({ allowLoopback });
-  const executors: Partial<Record<keyof ToolSpec, Executor>> = {
+  const executors: Partial<Record<keyof ToolSpec | 'knowledge', Executor>> = {
     ...home.kinds,
     http: httpExecutor(outlet, clock),
     openapi: openapiExecutor(outlet, clock),
     builtin: builtinExecutor({ outlet, clock, allowLoopback, home: home.builtins ?? {} }),
     mcp: mcpExecutor({ outlet, clock, clusterDomain, ...mcp }),
   };
-  const executorOf = ({ spec }: Tool): Executor => {
-    const kind = (Object.keys(executors) as (keyof ToolSpec)[]).find((one) => spec[one]);
+  const executorOf = ({ spec }: { spec: ToolSpec & { knowledge?: unknown } }): Executor => {
+    const kind = (Object.keys(executors) as (keyof typeof executors)[]).find((one) => spec[one]);
     const executor = kind && executors[kind];
     if (!executor) throw new ToolError('misconfigured', 'The Tool is of a kind that is not known here.');
     return executor;
@@ -115,6 +115,7 @@ function redactAnswer(answer: ToolAnswer, redact: Redactor): ToolAnswer {
   return {
     content,
     isError: answer.isError,
+    ...(answer.citations && { citations: answer.citations }),
     ...(answer.structured === undefined ? {} : { structured: redact.json(answer.structured) }),
   };
 }

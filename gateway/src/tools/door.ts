@@ -1,7 +1,7 @@
 // GET /v1/tools: what the caller's agent may use. POST /v1/tools/call: one call of it.
 import { REPLAYED_HEADER, TOOL_CALL_PATH, TOOLS_PATH, toolCall, type ToolCall, type ToolList } from '@kadre/crds';
 import type { SandboxHost } from '@kadre/sandbox';
-import { askExecutor, codeExecutor, createToolbox } from '@kadre/tools';
+import { askExecutor, codeExecutor, createToolbox, type Executor } from '@kadre/tools';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '../access/caller.ts';
 import { cancelling } from '../delegation/cancel.ts';
@@ -15,6 +15,7 @@ import { createToolJournal } from '../journal/tool-journal.ts';
 import type { Share } from '../limits/limits.ts';
 import type { GatewayOptions, ToolSource } from '../options.ts';
 import type { DecisionLog } from '../routing/decision-log.ts';
+import { withKnowledge } from '../knowledge/search.ts';
 import { runInTool } from '../sandbox/code-tool.ts';
 import { createApprovals } from './approvals.ts';
 import { createCallTool, type CallTool } from './call.ts';
@@ -31,7 +32,9 @@ export type ToolDoorServices = Pick<DoorServices, 'clock' | 'limits' | 'closing'
   share: () => Share;
   decisions: DecisionLog;
   sandboxes: SandboxHost;
-} & Pick<GatewayOptions, 'tools' | 'agents' | 'secrets' | 'store' | 'logger' | 'registry' | 'spans' | 'clusterDomain'>;
+  /** Searches Knowledge. Absent: there is none. */
+  search: Executor | undefined;
+} & Pick<GatewayOptions, 'tools' | 'knowledge' | 'agents' | 'secrets' | 'store' | 'logger' | 'registry' | 'spans' | 'clusterDomain'>;
 
 export interface ToolDoor {
   /** Adds its routes, behind the check of tokens. */
@@ -55,6 +58,7 @@ export function createToolDoor(services: ToolDoorServices): ToolDoor {
     allowLoopback: limits.allowLoopback,
     clock,
     home: {
+      kinds: { ...(services.search && { knowledge: services.search }) },
       builtins: {
         ask: askExecutor((call) => approvals.answer(call)),
         code: codeExecutor(runInTool(services.sandboxes)),
@@ -67,7 +71,7 @@ export function createToolDoor(services: ToolDoorServices): ToolDoor {
   const journal = createToolJournal(store, clock);
   const source = services.agents;
   const delegations = source && createDelegations({ source, store, journal, clock });
-  const ofTools = createOffers(services.tools ?? noTools, discovery);
+  const ofTools = createOffers(withKnowledge(services.tools ?? noTools, services.knowledge), discovery);
   const offers = delegations ? withAgents(ofTools, source) : ofTools;
   const policy = createPolicy({ store, clock, limits });
   const callTool = createCallTool({

@@ -16,14 +16,14 @@ export const refused = ({ message, reason }: Refusal): ToolResult => ({
 /** `asData`: for a caller who takes data where there is some; models read what is written. */
 export function answered(
   { spec: { trust } }: Tool,
-  { content, structured, isError }: ToolAnswer,
+  { content, structured, isError, citations }: ToolAnswer,
   { asData }: { asData: boolean },
 ): ToolResult {
   const said = content.length === 0 && structured !== undefined ? text(JSON.stringify(structured)) : content;
   const reason = isError && { reason: 'ToolFailed' as const };
   return asData && structured !== undefined && !isError
     ? { content: [], isError, trust, structured }
-    : { content: said, isError, ...reason, trust };
+    : { content: said, isError, ...reason, trust, ...(citations && { citations }) };
 }
 
 /** The message may hold words of the server. */

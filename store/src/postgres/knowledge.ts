@@ -66,10 +66,11 @@ function vectorOf({ hash, vector }: { hash: string; vector: Uint8Array }): Vecto
   return { hash, vector: Float32Array.from({ length }, (_, index) => bytes.readFloatBE(24 + index * 8)) };
 }
 
-function writing({ db }: Access) {
+function writing({ db, touch }: Access) {
   return {
     openKnowledge: async ({ namespace, name, uid, model, space }) => {
       await db.write('openKnowledge', [JSON.stringify({ namespace, name, uid, model, space })]);
+      touch('knowledge', ownerOf({ namespace, name }));
     },
     putKnowledgeDocument: async (of, { id, hash, source, url, chunks }) => {
       const texts = chunks.map((one) => ({ title: plain(one.title), text: plain(one.text), hash: one.hash }));
@@ -78,6 +79,7 @@ function writing({ db }: Access) {
     },
     keepKnowledgeDocuments: async (of, ids, revision) => {
       await db.write('keepKnowledgeDocuments', [ownerOf(of), JSON.stringify(ids.map(plain)), revision]);
+      touch('knowledge', ownerOf(of));
     },
     deleteKnowledge: async (of) => {
       await db.write('deleteKnowledge', [ownerOf(of)]);

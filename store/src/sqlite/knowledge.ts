@@ -50,12 +50,13 @@ function vectorsOf(sql: Statements, owner: string): VectorRow[] {
 function writing({ sql, write }: Access) {
   return {
     openKnowledge: ({ namespace, name, uid, model, space }) =>
-      write(() => {
+      write((touch) => {
         const owner = ownerOf({ namespace, name });
         const before = sql.knowledge.get(owner) as KnowledgeRow | undefined;
         if (before?.uid === uid && before.model === model && before.space === space) return;
         sql.openKnowledge.run(owner, namespace, name, uid, model, space);
         if (before && before.space !== space) sql.forgetVectors.run(owner);
+        touch('knowledge', owner);
       }),
     putKnowledgeDocument: (of, { id, hash, source, url, chunks }) =>
       write(() => {
@@ -69,11 +70,12 @@ function writing({ sql, write }: Access) {
         }
       }),
     keepKnowledgeDocuments: (of, ids, revision) =>
-      write(() => {
+      write((touch) => {
         const owner = ownerOf(of);
         sql.deleteOtherDocuments.run(owner, JSON.stringify(ids));
         sql.deleteLooseVectors.run(owner);
         sql.reviseKnowledge.run(revision, owner);
+        touch('knowledge', owner);
       }),
     deleteKnowledge: (of) =>
       write(() => {
