@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { build } from 'esbuild';
+import { bundleRuntime } from './testing/bundle.ts';
 import {
   chunk,
   endStream,
@@ -41,21 +40,12 @@ describe('the process', () => {
   let directory: string;
   let started: ChildProcess[];
   let bundle: string;
+  let main: string;
 
   // Bundled as in the image: it starts in a fraction of the time, and what a bundler may break shows here.
   beforeAll(async () => {
     bundle = mkdtempSync(join(tmpdir(), 'agent-runtime-bundle-'));
-    await build({
-      entryPoints: [fileURLToPath(new URL('./main.ts', import.meta.url))],
-      outdir: bundle,
-      outExtension: { '.js': '.mjs' },
-      bundle: true,
-      splitting: true,
-      platform: 'node',
-      format: 'esm',
-      banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
-      logLevel: 'error',
-    });
+    main = await bundleRuntime(bundle);
   });
   afterAll(() => rmSync(bundle, { recursive: true }));
 
@@ -72,7 +62,7 @@ describe('the process', () => {
   });
 
   const start = (mode: string[], env: Record<string, string> = {}): Process => {
-    const child = spawn(process.execPath, [join(bundle, 'main.mjs'), ...mode], {
+    const child = spawn(process.execPath, [main, ...mode], {
       env: {
         KADRE_AGENT: JSON.stringify(testAgent()),
         KADRE_GATEWAY_URL: gateway.url,

@@ -10,15 +10,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
+import { bundleRuntime } from '../../../agent-runtime/src/testing/bundle.ts';
 import { NAMESPACE, startBed, step, usageOf, type Bed } from '../gateway/bed.ts';
-import {
-  bundleRuntime,
-  startRuntime,
-  startWire,
-  type Passage,
-  type RuntimeProcess,
-  type Wire,
-} from './runtime-process.ts';
+import { startRuntime, startWire, type Passage, type RuntimeProcess, type Wire } from './runtime-process.ts';
 
 const TURNS = 10;
 /** One turn calls the tool twice. */

@@ -1,6 +1,5 @@
 // An agent's process, as its image runs it, behind a wire at which a test may see and stop each of its requests.
 import { agentConfig, type AgentConfig } from '@kadre/crds';
-import { build } from 'esbuild';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
@@ -10,25 +9,6 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-
-const MAIN = join(import.meta.dirname, '..', '..', '..', 'agent-runtime', 'src', 'main.ts');
-
-/** Bundled as in the image; returns the file to run. */
-export async function bundleRuntime(folder: string): Promise<string> {
-  await build({
-    entryPoints: [MAIN],
-    outdir: folder,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    splitting: true,
-    platform: 'node',
-    format: 'esm',
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
-    logLevel: 'error',
-  });
-  await writeFile(join(folder, 'token'), 'token-a');
-  return join(folder, 'main.mjs');
-}
 
 export interface RuntimeProcess {
   url: string;
@@ -42,12 +22,14 @@ export async function startRuntime(
   gatewayUrl: string,
   agent: Partial<AgentConfig>,
 ): Promise<RuntimeProcess> {
+  const tokenFile = join(main, '..', 'token');
+  await writeFile(tokenFile, 'token-a');
   const config = agentConfig.parse({ name: 'researcher', namespace: 'team-a', instructions: 'Go on.', ...agent });
   const child: ChildProcess = spawn(process.execPath, [main, 'serve'], {
     env: {
       KADRE_AGENT: JSON.stringify(config),
       KADRE_GATEWAY_URL: gatewayUrl,
-      KADRE_TOKEN_FILE: join(main, '..', 'token'),
+      KADRE_TOKEN_FILE: tokenFile,
       KADRE_PORT: '0',
     },
     stdio: ['ignore', 'pipe', 'inherit'],
