@@ -34,7 +34,7 @@ export function createIndexer({ store, embedder, clock, logger }: IndexerOptions
   const stopping = new AbortController();
   const failures = new Map<string, number>();
   let running: Promise<void> = Promise.resolve();
-  const heard = { news: false };
+  let heard = false;
   let wake: () => void = () => undefined;
 
   const turn = async (): Promise<boolean> => {
@@ -79,13 +79,18 @@ export function createIndexer({ store, embedder, clock, logger }: IndexerOptions
 
   const run = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
-      heard.news = false;
       const busy = await turn().catch((error: unknown) => {
         if (!stopping.signal.aborted) logger.warn({ err: error }, 'Documents could not be indexed; trying again soon.');
         return false;
       });
-      if (!busy && !heard.news) await rest();
+      if (!busy && !takeNews()) await rest();
     }
+  };
+
+  const takeNews = (): boolean => {
+    const news = heard;
+    heard = false;
+    return news;
   };
 
   const rest = (): Promise<void> =>
@@ -99,7 +104,7 @@ export function createIndexer({ store, embedder, clock, logger }: IndexerOptions
     });
 
   const unsubscribe = store.subscribe('knowledge', () => {
-    heard.news = true;
+    heard = true;
     wake();
   });
 

@@ -70,7 +70,6 @@ function writing({ db, touch }: Access) {
   return {
     openKnowledge: async ({ namespace, name, uid, model, space }) => {
       await db.write('openKnowledge', [JSON.stringify({ namespace, name, uid, model, space })]);
-      touch('knowledge', ownerOf({ namespace, name }));
     },
     putKnowledgeDocument: async (of, { id, hash, source, url, chunks }) => {
       const texts = chunks.map((one) => ({ title: plain(one.title), text: plain(one.text), hash: one.hash }));

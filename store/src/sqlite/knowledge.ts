@@ -50,13 +50,12 @@ function vectorsOf(sql: Statements, owner: string): VectorRow[] {
 function writing({ sql, write }: Access) {
   return {
     openKnowledge: ({ namespace, name, uid, model, space }) =>
-      write((touch) => {
+      write(() => {
         const owner = ownerOf({ namespace, name });
         const before = sql.knowledge.get(owner) as KnowledgeRow | undefined;
         if (before?.uid === uid && before.model === model && before.space === space) return;
         sql.openKnowledge.run(owner, namespace, name, uid, model, space);
         if (before && before.space !== space) sql.forgetVectors.run(owner);
-        touch('knowledge', owner);
       }),
     putKnowledgeDocument: (of, { id, hash, source, url, chunks }) =>
       write(() => {
