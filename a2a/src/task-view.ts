@@ -75,9 +75,11 @@ export class TaskView {
     }
   }
 
-  /** What the agent waits for. */
+  /** What the agent waits for from whoever gave it the task. */
   get waitsFor(): string | undefined {
-    const state = this.#status?.state;
+    const { state, message } = this.#status ?? {};
+    // The gateway has asked people already.
+    if (message?.metadata?.[a2aMetadata.approvals] !== undefined) return undefined;
     if (state === 'TASK_STATE_INPUT_REQUIRED') return 'more input';
     return state === 'TASK_STATE_AUTH_REQUIRED' ? 'authorisation' : undefined;
   }

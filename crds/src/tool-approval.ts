@@ -30,3 +30,16 @@ export const askPeople = z
   .describe('Asks people a question, and gives the agent their answer. Only in steps of Runs.');
 
 export type ToolApproval = z.infer<typeof toolApproval>;
+
+/** The rules of a Tool, be they of its policy or of its approval, and where they stand. What is no text is left out. */
+export function toolExpressions(spec: { policy?: unknown; approval?: unknown }): { text: string; path: string }[] {
+  const { rules } = (spec.policy ?? {}) as { rules?: unknown };
+  const { when } = (spec.approval ?? {}) as { when?: unknown };
+  const found = (Array.isArray(rules) ? (rules as ({ rule?: unknown } | null)[]) : []).map((one, index) => ({
+    text: one?.rule,
+    path: `spec.policy.rules[${index}].rule`,
+  }));
+  return [...found, { text: when, path: 'spec.approval.when' }].flatMap(({ text, path }) =>
+    typeof text === 'string' ? [{ text, path }] : [],
+  );
+}

@@ -102,6 +102,10 @@ function applyToUnit(state: RunState, { step, index, round }: ReturnType<typeof 
     delegate(state, active, event);
     return;
   }
+  if (event.type === 'StepAsked' || event.type === 'StepAnswered') {
+    if (unit && active) askPeople(unit, active, event);
+    return;
+  }
   if (event.type === 'StepAccepted' || event.type === 'StepStopping') {
     remark(state, unit, active, event);
     return;
@@ -161,7 +165,7 @@ function start(state: RunState, unit: Unit, { at, data }: EventOf<'StepStarted'>
   if (route.kind === 'job' && unit.index === SOLE) step.job = route.job;
   if (route.kind === 'inline') enter(state, unit);
   else {
-    state.active.set(unit.id, { id: unit.id, unit, attempt, route, delegations: new Map() });
+    state.active.set(unit.id, { id: unit.id, unit, attempt, route, delegations: new Map(), asks: new Map() });
     markFresh(unit);
   }
   const timer = { id: unit.id, attempt };
@@ -222,6 +226,15 @@ function delegate(state: RunState, attempt: Attempt | undefined, { at, data }: E
   if (!attempt) return;
   attempt.delegations.set(delegation.id, delegation);
   if (delegation.phase !== 'Running') note(state, delegationStatus(attempt, delegation, at));
+}
+
+function askPeople(unit: Unit, { asks }: Attempt, { type, data }: EventOf<'StepAsked' | 'StepAnswered'>): void {
+  if (type === 'StepAnswered') asks.delete(data.key);
+  else {
+    const { key, approval, expiresAt } = data;
+    asks.set(key, { approval, ...(expiresAt !== undefined && { expiresAt }) });
+  }
+  unit.phase = asks.size > 0 ? 'Waiting' : 'Running';
 }
 
 function succeed(state: RunState, unit: Unit, { at, data }: EventOf<'StepSucceeded'>): void {

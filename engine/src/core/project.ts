@@ -45,8 +45,8 @@ function phaseOf({ phase, suspended, active, ready, ended, live }: RunState): Ru
   if (phase !== 'Running' || !ready.empty || ended.size > 0 || live.size === 0) return phase;
   let looked = 0;
   // A run with more waits than that is busy enough to be called running.
-  for (const { route } of active.values()) {
-    if (isAtWork(route) || ++looked > 100) return phase;
+  for (const { route, asks } of active.values()) {
+    if ((isAtWork(route) && asks.size === 0) || ++looked > 100) return phase;
   }
   return 'Waiting';
 }
@@ -55,16 +55,14 @@ function waits({ active, phase, queue }: RunState): NonNullable<ProjectedStatus[
   if (phase === 'Queued' && queue !== undefined) return [{ queue }];
   const found: NonNullable<ProjectedStatus['waitingFor']> = [];
   let looked = 0;
-  for (const { id, route } of active.values()) {
+  for (const { id, route, asks } of active.values()) {
     if (found.length >= WAITS || ++looked > 1000) break;
     if (route.kind === 'timer') found.push({ step: id, until: time(route.until) });
     if (route.kind === 'event') found.push({ step: id, event: route.name });
-    if (route.kind === 'approval') {
-      const until = route.expiresAt === undefined ? {} : { until: time(route.expiresAt) };
-      found.push({ step: id, approval: route.approval, ...until });
-    }
+    for (const { approval, expiresAt } of route.kind === 'approval' ? [route] : asks.values())
+      found.push({ step: id, approval, ...(expiresAt !== undefined && { until: time(expiresAt) }) });
   }
-  return found;
+  return found.slice(0, WAITS);
 }
 
 /** The run's own steps: all if they are few, else those at work, the latest to end and the next to come. Then parts. */

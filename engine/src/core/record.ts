@@ -136,6 +136,16 @@ function stepReasons(event: Exclude<EngineEvent, EventOf<'FinallyStarted'>>, fou
       const what = `The agent ${agent} ${delegated[phase]} the part ${id} of ${event.data.step}.`;
       return { what, inputs: [`${event.data.step}/${event.data.attempt}`], who: agentOf(found) };
     }
+    case 'StepAsked': {
+      const inputs = [`${event.data.step}/${event.data.attempt}`];
+      return {
+        what: `Step ${event.data.step} asks people by Approval ${event.data.approval}.`,
+        inputs,
+        who: agentOf(found),
+      };
+    }
+    case 'StepAnswered':
+      return { what: `Step ${event.data.step} has its answer, or needs none any more.`, who: 'user' };
     case 'StepStopping':
       return {
         what: `Attempt ${event.data.attempt} at ${event.data.step} is to stop.`,

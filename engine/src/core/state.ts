@@ -204,6 +204,8 @@ export interface Attempt {
   accepted?: { taskId: string; instance?: string };
   /** Parts that other agents do, by their id. */
   delegations: Map<string, Delegation>;
+  /** What people are asked on its behalf, by the key in the store. */
+  asks: Map<string, { approval: string; expiresAt?: number }>;
   /** The attempt is to be stopped for a reason of its own. */
   stopping?: Failure;
   /** The attempt is to be stopped because what is around it ends. */

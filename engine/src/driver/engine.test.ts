@@ -76,6 +76,7 @@ describe('a run', () => {
       attempt: 1,
       namespace: 'team',
       agent: 'writer',
+      expiresAt: expect.any(Number),
     });
   });
 

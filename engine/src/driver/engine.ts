@@ -73,6 +73,9 @@ function placesOf(place: string, { tasksPerAgent, gatewayCalls, jobs }: EngineLi
 /** How many runs are claimed at once, so that several engines that start together share what there is. */
 const CLAIM = 500;
 
+/** Whether the gateway has asked for the approval, on behalf of an agent: it knows the call, too. */
+const isAgents = (key: string): boolean => key.split('/').length > 3;
+
 /** An engine's seat in the store, and the runs that it has. */
 class Intake {
   readonly #world: World;
@@ -115,7 +118,11 @@ class Intake {
       submissions: () => this.#claimSoon(),
       controls: (uid) => this.#runners.get(uid)?.hint('controls', uid),
       'job-outcomes': (key) => runnerOf(key)?.hint('jobs', key),
-      decisions: (key) => runnerOf(key)?.hint('approvals', key),
+      decisions: (key) => runnerOf(key)?.hint(isAgents(key) ? 'asks' : 'approvals', key),
+      // What steps ask by themselves, their run has asked for.
+      approvals: (key) => {
+        if (isAgents(key)) runnerOf(key)?.hint('asks', key);
+      },
       events: (key) => {
         const [namespace = '', name = ''] = key.split(/\/(.*)/s);
         for (const runner of this.#runners.values()) runner.eventPublished(namespace, name);
@@ -131,6 +138,15 @@ class Intake {
   #lookAtAll(): void {
     this.#claimSoon();
     for (const runner of this.#runners.values()) runner.lookAtAll();
+    this.#lookAtPeople().catch((error: unknown) => {
+      this.#world.logger.error({ err: error }, 'what agents ask people cannot be read');
+    });
+  }
+
+  async #lookAtPeople(): Promise<void> {
+    for (const { key, run } of await this.#world.store.openApprovals()) {
+      if (isAgents(key)) this.#runners.get(run.uid)?.hint('asks', key);
+    }
   }
 
   /** Shows the others that this engine lives. Without its seat it must not write: it lets go of all and sits down again. */

@@ -34,6 +34,8 @@ export interface News {
   approvals?: ReadonlySet<string>;
   /** Names of events that may have been published. */
   events?: ReadonlySet<string>;
+  /** Keys of approvals that the gateway has asked for, and of which there may be news. */
+  asks: ReadonlySet<string>;
 }
 
 /** How many parts of one attempt at other agents are recorded. */
@@ -110,7 +112,7 @@ export class Life {
       ...(await this.#attempts.finishedJobs(news.jobs)),
       ...(await this.#waits.reports(news.approvals, news.events)),
     ]);
-    for (const event of await this.#people.news(news.approvals)) this.#record(event);
+    for (const event of await this.#people.news(news.asks, { known: !news.approvals })) this.#record(event);
     if (!(await this.#mayBegin())) {
       await this.#commit();
       return Infinity;

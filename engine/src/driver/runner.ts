@@ -18,13 +18,14 @@ class Hints {
   jobs = new Set<string>();
   approvals = new Set<string>();
   events = new Set<string>();
+  asks = new Set<string>();
   /** After a restart, and now and then, everything is looked at. */
   all = true;
 
   take(): News {
-    const { controls, jobs, approvals, events, all } = this;
+    const { controls, jobs, approvals, events, asks, all } = this;
     Object.assign(this, new Hints(), { all: false });
-    return all ? {} : { controls, jobs, approvals, events };
+    return all ? { asks } : { controls, jobs, approvals, events, asks };
   }
 }
 

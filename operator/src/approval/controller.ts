@@ -1,4 +1,4 @@
-// Makes an Approval for each decision that the engine asks for, and hands over what people decide.
+// Makes an Approval for each decision that people are asked for, and hands over what they decide.
 import type { Approval } from '@kadre/crds';
 import type { ApprovalRecord } from '@kadre/store';
 import { by } from '../caches.ts';
@@ -13,7 +13,7 @@ import type { KubeObject } from '../kube/plan.ts';
 /** Hints of the store may be lost. */
 const POLL_MS = 15_000;
 
-/** What the engine asks for, as far as this process knows: by `namespace/name`, the key in the store. */
+/** What people are asked, as far as this process knows: by `namespace/name`, the key in the store. */
 type Asked = Map<string, string>;
 
 export function registerApprovalController(context: Context): void {
@@ -97,7 +97,12 @@ async function recordOf(
 
 function keyInStore({ metadata, spec }: Approval): string | undefined {
   const run = metadata.ownerReferences?.find(({ kind }) => kind === 'Run');
-  return run && `${run.uid}/${spec.step}/${spec.attempt}`;
+  return run && [run.uid, spec.step, spec.attempt, ...callOf(spec)].join('/');
+}
+
+function callOf({ call, question }: Approval['spec']): (string | number)[] {
+  if (call !== undefined) return [call];
+  return question === undefined ? [] : [`question-${question}`];
 }
 
 async function carryOut(

@@ -51,6 +51,17 @@ const conditions = ({ conditions: all = [] }: ApprovalStatus) =>
   Object.fromEntries(all.map(({ type, status }) => [type, status]));
 
 describe('people are asked', () => {
+  test.each<[string, Partial<ApprovalRecord>, object]>([
+    ['a call of a tool', { call: { number: 3, hash: 'h' } }, { call: 3 }],
+    ['a question of an agent', { question: 2 }, { question: 2 }],
+  ])('about %s, by an Approval that says which', (_, more, shown) => {
+    const asked = record(more);
+    expect(approval(asked).spec).toMatchObject(shown);
+    expect(decided(asked, yes).do).toBe('take');
+    const other = decideApproval({ record: record(), run: article, approval: approval(asked) }, now);
+    expect(other.do).toBe('remove');
+  });
+
   test('by an Approval that belongs to the Run and says all that there is to know', () => {
     const asked = record({
       policy: { groups: ['editors'], users: ['ann'], otherThanRequester: true, form },

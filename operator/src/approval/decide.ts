@@ -64,7 +64,18 @@ function isOurs(record: ApprovalRecord, { metadata }: Approval): boolean {
  */
 function saysOtherwise(record: ApprovalRecord, { spec, status }: Approval): boolean {
   const asked = askedOf(record);
-  const fields = ['run', 'step', 'attempt', 'message', 'groups', 'users', 'otherThanRequester', 'requestedBy'] as const;
+  const fields = [
+    'run',
+    'step',
+    'attempt',
+    'call',
+    'question',
+    'message',
+    'groups',
+    'users',
+    'otherThanRequester',
+    'requestedBy',
+  ] as const;
   // Over without a decision, it would never take one.
   const isDead = isOver(status?.phase) && spec.decision === undefined;
   return isDead || fields.some((field) => !isEqual(asked[field], spec[field]));

@@ -120,6 +120,14 @@ describe('a Tool is not ready, and says how to mend it', () => {
       /rules\[1\]\.rule: Unk/,
     ],
     [
+      'with a rule about approval that is none',
+      calculator({ approval: { when: 'arg.x' } }),
+      {},
+      'Stalled',
+      'InvalidPolicy',
+      /spec\.approval\.when: Unk/,
+    ],
+    [
       'when its server is gone',
       mcp(),
       { describe: failing('unreachable', 'It cannot be reached.') },
@@ -261,7 +269,7 @@ describe('the server of a Tool is asked', () => {
 
 describe('a Tool whose server Kadre runs', () => {
   const image = (more: object = {}) =>
-    tool({ mcp: { server: { image: 'crm:1', port: 8080, path: '/mcp', replicas: 1, ...more } }, ...usual } as ToolSpec);
+    tool({ mcp: { server: { image: 'crm:1', port: 8080, path: '/mcp', replicas: 1, ...more } }, ...usual });
   const children = (subject: Tool, available: number): KubeObject[] =>
     serverChildren(subject, settings).map((child) => ({
       ...withAppliedHash(child, APPLIED_ANNOTATION),

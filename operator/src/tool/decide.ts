@@ -79,7 +79,7 @@ const stalled = (reason: string, message: string): Health => ({ state: 'stalled'
 
 function invalidRule({ ruleProblems }: ToolSnapshot): Health | undefined {
   const [problem] = ruleProblems;
-  return problem && stalled('InvalidPolicy', `spec.policy.rules[${problem.index}].rule: ${problem.message}`);
+  return problem && stalled('InvalidPolicy', `${problem.path}: ${problem.message}`);
 }
 
 function missingSecret({ tool, secret }: ToolSnapshot): Health | undefined {

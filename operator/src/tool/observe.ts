@@ -1,6 +1,6 @@
 // Finds out what is known of a Tool: what is wrong with its rules, whether its Secret is there, and what its server says, if it is
 // time to ask it.
-import { toolSecret, type Tool } from '@kadre/crds';
+import { toolExpressions, toolSecret, type Tool } from '@kadre/crds';
 import { compileRule, ToolError, type Toolbox } from '@kadre/tools';
 import { dueAt, isRemote, type Look, type ServerParts, type ToolSnapshot } from './snapshot.ts';
 import type { Clock } from '../kube/index.ts';
@@ -40,9 +40,9 @@ export async function observeTool(
 }
 
 function problemsOf({ spec }: Tool): ToolSnapshot['ruleProblems'] {
-  return (spec.policy?.rules ?? []).flatMap(({ rule }, index) => {
-    const compiled = compileRule(rule);
-    return 'problem' in compiled ? [{ index, message: compiled.problem }] : [];
+  return toolExpressions(spec).flatMap(({ text, path }) => {
+    const compiled = compileRule(text);
+    return 'problem' in compiled ? [{ path, message: compiled.problem }] : [];
   });
 }
 

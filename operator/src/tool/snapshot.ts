@@ -36,7 +36,8 @@ export interface ToolSnapshot {
   tool: Tool;
   /** `unused`: the Tool names no Secret. Of the Secret itself nothing is kept. */
   secret: 'unused' | 'present' | 'absent' | 'keyAbsent';
-  ruleProblems: { index: number; message: string }[];
+  /** `path`: of the rule in the Tool. */
+  ruleProblems: { path: string; message: string }[];
   server: ServerParts;
   /** Those that shall be ready for code; undefined for a Tool that wants none. */
   sandboxes?: { ready: number; trouble?: PodTrouble };

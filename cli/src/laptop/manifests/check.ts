@@ -1,5 +1,5 @@
 // Everything that can be said of manifests without a cluster.
-import type { Model, Tool } from '@kadre/crds';
+import { toolExpressions, type Model, type Tool } from '@kadre/crds';
 import { validateWorkflow } from '@kadre/engine';
 import { ruleProblem } from '@kadre/gateway';
 import { compileRule } from '@kadre/tools';
@@ -52,12 +52,10 @@ function routeProblems(manifest: Manifest): Problem[] {
 
 /** As the operator says them in the Tool's status. What is not even a rule is the schema's business. */
 function policyProblems(manifest: Manifest): Problem[] {
-  const rules = manifest.kind === 'Tool' ? (manifest.object.spec as Partial<Tool['spec']>).policy?.rules : undefined;
-  if (!Array.isArray(rules)) return [];
-  return rules.flatMap((one: { rule?: unknown } | null, index) => {
-    const compiled = typeof one?.rule === 'string' ? compileRule(one.rule) : undefined;
-    if (!compiled || !('problem' in compiled)) return [];
-    return [problemAt(manifest, `spec.policy.rules[${index}].rule`, compiled.problem)];
+  if (manifest.kind !== 'Tool') return [];
+  return toolExpressions(manifest.object.spec as Partial<Tool['spec']>).flatMap(({ text, path }) => {
+    const compiled = compileRule(text);
+    return 'problem' in compiled ? [problemAt(manifest, path, compiled.problem)] : [];
   });
 }
 
