@@ -31,6 +31,8 @@ export const annotations = {
   attempt: 'kadre.dev/attempt',
   /** On a Run that a Trigger started: for which time, delivery or change. */
   cause: 'kadre.dev/cause',
+  /** On a Run that somebody without rights in Kubernetes asked for: key of the request in the store. */
+  request: 'kadre.dev/request',
   /** Key of the job request in the store. */
   job: 'kadre.dev/job',
 } as const;

@@ -8,6 +8,7 @@ import {
   type Approval,
   type Budget,
   type GpuPool,
+  type Knowledge,
   type Model,
   type Run,
   type Tool,
@@ -42,6 +43,7 @@ export const knownKinds: KnownKind[] = [
   namespaced('Agent', 'agents'),
   namespaced('Model', 'models'),
   namespaced('Tool', 'tools'),
+  namespaced('Knowledge', 'knowledges'),
   namespaced('Workflow', 'workflows'),
   namespaced('Run', 'runs'),
   namespaced('Approval', 'approvals'),
@@ -64,8 +66,11 @@ export const by = {
   owner: 'owner',
   model: 'model',
   tool: 'tool',
+  knowledge: 'knowledge',
   /** Routes by the Models that they name. */
   candidate: 'candidate',
+  /** Agents by those that they may ask. */
+  asked: 'asked',
   pool: 'pool',
   agent: 'agent',
   run: 'run',
@@ -77,7 +82,7 @@ export const by = {
 
 export type Caches = ReturnType<typeof operatorCaches>;
 
-type ForKind = <T extends KubeObject | Agent | Model | Workflow | Run | Approval | Trigger | Budget | GpuPool | Tool>(
+type ForKind = <T extends KubeObject | Agent | Model | Workflow | Run | Approval | Trigger | Budget | GpuPool | Tool | Knowledge>(
   kind: KindRef,
   options?: CacheOptions<T>,
 ) => Cache<T>;
@@ -106,6 +111,7 @@ export function operatorCaches(manager: Manager, namespaces: string[] | undefine
     agents: cache<Agent>(own('Agent'), { indexes: agentIndexes }),
     models: cache<Model>(own('Model'), { indexes: modelIndexes }),
     tools: cache<Tool>(own('Tool'), { indexes: { [by.sandboxPool]: (tool) => optional(poolKeyOf(tool)) } }),
+    knowledges: cache<Knowledge>(own('Knowledge'), { indexes: knowledgeIndexes }),
     workflows: cache<Workflow>(own('Workflow'), { indexes: workflowIndexes }),
     runs: cache<Run>(own('Run'), { indexes: runIndexes }),
     approvals: cache<Approval>(own('Approval')),
@@ -163,8 +169,14 @@ const modelIndexes = {
 
 const agentIndexes = {
   [by.model]: (agent: Agent) => [inNamespace(agent, agent.spec.model)],
+  [by.asked]: (agent: Agent) => (agent.spec.agents ?? []).map(({ name }) => inNamespace(agent, name)),
+  [by.knowledge]: (agent: Agent) => (agent.spec.knowledge ?? []).map(({ name }) => inNamespace(agent, name)),
   [by.tool]: (agent: Agent) => (agent.spec.tools ?? []).map(({ name }) => inNamespace(agent, name)),
   [by.pool]: (agent: Agent) => [agent.spec.runtime?.gpu?.pool].filter((pool) => pool !== undefined),
+};
+
+const knowledgeIndexes = {
+  [by.model]: (knowledge: Knowledge) => [inNamespace(knowledge, knowledge.spec.model)],
 };
 
 const workflowIndexes = {
@@ -176,6 +188,7 @@ const workflowIndexes = {
 const runIndexes = {
   [by.uid]: (run: Run) => [run.metadata.uid],
   [by.trigger]: (run: Run) => labelled(run, labels.triggerUid),
+  [by.run]: (run: Run) => labelled(run, labels.run),
 };
 
 const triggerIndexes = {

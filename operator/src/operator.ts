@@ -9,9 +9,12 @@ import { operatorCaches } from './caches.ts';
 import { registerGpuPoolController } from './gpu-pool/controller.ts';
 import { Manager, systemClock, type Clock, type KubeClient, type KubeMetrics, type Log } from './kube/index.ts';
 import { silentLog } from './kube/log.ts';
+import { registerKnowledgeController } from './knowledge/controller.ts';
+import { createReader } from './knowledge/reader.ts';
 import { registerModelController } from './model/controller.ts';
 import { registerJobController } from './run/job-controller.ts';
 import { registerRunController } from './run/controller.ts';
+import { registerRunRequestController } from './run-request/controller.ts';
 import { registerSandboxController } from './sandbox/controller.ts';
 import { readSecret } from './sources.ts';
 import { registerToolController } from './tool/controller.ts';
@@ -30,6 +33,8 @@ export interface OperatorOptions {
   ruleProblem: (rule: string) => Promise<string | undefined>;
   /** Asks Tools what they can do; whoever made it closes it. */
   toolbox: Pick<Toolbox, 'describe'>;
+  /** Whether documents may lie on this very machine. Absent: they may not. */
+  allowLoopback?: boolean;
   /** Name of this process in Events, such as the pod's. */
   instance: string;
   /** Those that Kadre is confined to. Absent: all. */
@@ -67,19 +72,25 @@ export function createOperator(options: OperatorOptions): Operator {
     clock,
     log,
   };
+  const reader = createReader({ ...context, client, allowLoopback: options.allowLoopback ?? false });
   registerModelController(context);
+  registerKnowledgeController(context, reader);
   registerToolController(context, registerSandboxController(context));
   registerAgentController(context);
   registerWorkflowController(context);
   registerGpuPoolController(context);
   registerRunController(context);
+  registerRunRequestController(context);
   registerJobController(context);
   registerApprovalController(context);
   registerTriggerController(context);
   registerBudgetController(context);
   return {
     start: () => manager.start(),
-    stop: (deadlineMs) => manager.stop(deadlineMs),
+    stop: async (deadlineMs) => {
+      await manager.stop(deadlineMs);
+      await reader.close();
+    },
     ready: () => manager.hasSynced,
   };
 }

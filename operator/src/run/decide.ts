@@ -8,6 +8,7 @@ import type { Plan } from '../kube/plan.ts';
 
 /** The status of a run at work is written at most this often. The last one is written at once. */
 const WRITE_INTERVAL_MS = 1000;
+const REMEMBERED_SOON_MS = 250;
 
 /** Carried out in this order: cancel, submit, suspend, plan. */
 export interface RunDecision {
@@ -24,6 +25,8 @@ export function decideRun(snapshot: RunSnapshot, now: Date): RunDecision {
   // History is never executed again, whatever the store still knows of it.
   if (isTerminal(run.status?.phase)) return { plan: {} };
   if (run.metadata.deletionTimestamp !== undefined) return { plan: {}, cancel: 'The Run is being deleted.' };
+  // What it may spend hangs on whose it is.
+  if (snapshot.isBeingRemembered) return { plan: { requeueAfter: REMEMBERED_SOON_MS } };
   return snapshot.submitted ? follow(snapshot, now) : intake(snapshot, now);
 }
 

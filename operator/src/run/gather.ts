@@ -1,9 +1,10 @@
 // Reads what a decision about a Run rests on.
 import { by } from '../caches.ts';
+import { isBeingRemembered } from '../run-request/remembered.ts';
 import { isTerminal } from './status.ts';
 import { observeSubject } from './subject.ts';
 import type { Context } from '../context.ts';
-import type { Run } from '@kadre/crds';
+import { annotations, type Run } from '@kadre/crds';
 import type { RunSnapshot } from './observe.ts';
 
 export interface Gathering {
@@ -28,7 +29,11 @@ export async function observeRun(context: Context, run: Readonly<Run>, gathering
   if (isTerminal(run.status?.phase)) return base;
   const projection = await store.projection(uid);
   const submitted = projection !== undefined || (await store.submission(uid)) !== undefined;
-  if (!submitted) return { ...base, subject: await observeSubject(context, run, expect) };
+  if (!submitted) {
+    const key = run.metadata.annotations?.[annotations.request];
+    if (key !== undefined && (await isBeingRemembered(context, run, key))) return { ...base, isBeingRemembered: true };
+    return { ...base, subject: await observeSubject(context, run, expect) };
+  }
   // Who says nothing of a pause wants none; whether one must end then, the phase tells.
   const asks = run.spec.cancel === true || run.spec.suspend !== undefined || projection?.status.phase === 'Paused';
   const controls = asks ? await store.controls(uid) : { suspended: false };

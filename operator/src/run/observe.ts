@@ -27,6 +27,8 @@ export interface RunSnapshot {
   run: Run;
   /** The engine has it. */
   submitted: boolean;
+  /** Somebody has asked for it, and that it was made is still to be written down. */
+  isBeingRemembered?: boolean;
   /** The engine knows that the run shall stop. */
   cancelled: boolean;
   /** The engine knows that the run shall pause. */
