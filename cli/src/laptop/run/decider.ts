@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import { schemaProblem } from '@kadre/engine';
 import type { ApprovalRecord, Store } from '@kadre/store';
 import { UsageError } from '../errors.ts';
-import { askApproval, askPayload, type Verdict } from '../terminal/ask.ts';
+import { askApproval, askPayload, askWords, type Verdict } from '../terminal/ask.ts';
 import { time } from '../terminal/format.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { RunView, StepView } from '../terminal/view.ts';
@@ -32,8 +32,8 @@ const TAKEN_WITHIN_MS = 1_000;
 
 export class Decider {
   readonly #options: DeciderOptions;
-  /** Nobody can or wants to decide these now, by `attemptOf`. */
-  readonly #left = new Set<string>();
+  /** Nobody can or wants to decide these now: the attempt that waits, by what it waits for. */
+  readonly #left = new Map<string, string>();
   /** When an event was published for them, by step id. */
   readonly #answered = new Map<string, number>();
   #asking: Promise<void> | undefined;
@@ -45,11 +45,11 @@ export class Decider {
   /** Decides what can be decided; asks for the rest, one after the other. */
   async look(view: RunView): Promise<void> {
     for (const approval of await this.#options.store.openApprovals()) {
-      const key = attemptOf(approval.step, approval.attempt);
+      const { key, step, attempt } = approval;
       if (this.#left.has(key)) continue;
       const given = this.#given(approval);
       if (given) await this.#decide(approval, given);
-      else this.#ask(key, () => this.#askDecision(approval));
+      else this.#ask(key, attemptOf(topOf(step), attempt), () => this.#askDecision(approval));
     }
     for (const step of live(view)) {
       const { waitsFor } = step;
@@ -57,7 +57,7 @@ export class Decider {
       if (waitsFor?.kind !== 'event' || this.#left.has(key)) continue;
       // The step may be just about to take it; if its filter does not, the question comes again.
       if (Date.now() - (this.#answered.get(step.id) ?? 0) < TAKEN_WITHIN_MS) continue;
-      this.#ask(key, () => this.#askEvent(step, waitsFor.name));
+      this.#ask(key, key, () => this.#askEvent(step, waitsFor.name));
     }
   }
 
@@ -65,7 +65,8 @@ export class Decider {
   isStuck(view: RunView): boolean {
     if (this.#asking) return false;
     const steps = live(view);
-    return steps.length > 0 && steps.every(({ id, attempt }) => this.#left.has(attemptOf(id, attempt)));
+    const left = new Set(this.#left.values());
+    return steps.length > 0 && steps.every(({ id, attempt }) => left.has(attemptOf(id, attempt)));
   }
 
   /** Resolves when no question is open any more. */
@@ -85,7 +86,8 @@ export class Decider {
     const answer = name === undefined ? undefined : answers.get(name);
     if (answer === false) return { approved: false };
     if (name === undefined && !yes) return undefined;
-    const verdict: Verdict = answer === undefined || answer === true ? { approved: true } : { approved: true, answer };
+    const filledIn = answer === undefined || answer === true ? undefined : asWords(answer, policy.form?.schema);
+    const verdict: Verdict = filledIn === undefined ? { approved: true } : { approved: true, answer: filledIn };
     if (!policy.form) return verdict;
     const problem = schemaProblem(policy.form.schema, verdict.answer ?? {}, 'the answer');
     if (problem !== undefined)
@@ -97,21 +99,21 @@ export class Decider {
     await this.#options.store.decideApproval(key, { ...verdict, by: userName(), at: Date.now() });
   }
 
-  #ask(key: string, question: () => Promise<boolean>): void {
+  #ask(key: string, attempt: string, question: () => Promise<boolean>): void {
     if (!this.#options.terminal.interactive) {
-      this.#left.add(key);
+      this.#left.set(key, attempt);
       return;
     }
     if (this.#asking) return;
     this.#asking = question().then((done) => {
       this.#asking = undefined;
-      if (!done) this.#left.add(key);
+      if (!done) this.#left.set(key, attempt);
     });
   }
 
   async #askDecision(approval: ApprovalRecord): Promise<boolean> {
     const { terminal, interrupted } = this.#options;
-    const { step, message, policy, expiresAt } = approval;
+    const { step, message, policy, expiresAt, call, question } = approval;
     const now = Date.now();
     const until = expiresAt === undefined ? [] : [`  until ${time(expiresAt, now)}`];
     const lines = [
@@ -122,11 +124,9 @@ export class Decider {
         .map((line) => `  ${line}`),
       ...until,
     ];
-    const verdict = await askApproval(
-      terminal,
-      { lines, signal: this.#until(expiresAt), interrupted },
-      policy.form?.schema,
-    );
+    const asked = { lines, signal: this.#until(expiresAt), interrupted };
+    const isQuestion = policy.form !== undefined && (call ?? question) !== undefined;
+    const verdict = await (isQuestion ? askWords(terminal, asked) : askApproval(terminal, asked, policy.form?.schema));
     if (verdict) await this.#decide(approval, verdict);
     return verdict !== undefined;
   }
@@ -161,9 +161,17 @@ function attemptOf(step: string, attempt: number): string {
   return `${step}/${attempt}`;
 }
 
+/** draft of draft/3, which is a part that its agent has handed to another one. */
+const topOf = (step: string): string => step.split('/')[0] ?? step;
+
+/** What looks like JSON on a command line may be the words that a form wants. */
+function asWords(answer: unknown, schema: Record<string, unknown> | undefined): unknown {
+  return schema?.['type'] === 'string' && typeof answer !== 'string' ? JSON.stringify(answer) : answer;
+}
+
 /** sign-off of draft#2.sign-off. */
 function bareName(step: string): string {
-  return (step.split('.').at(-1) ?? step).replace(/[[#].*$/, '');
+  return (topOf(step).split('.').at(-1) ?? step).replace(/[[#].*$/, '');
 }
 
 function userName(): string {

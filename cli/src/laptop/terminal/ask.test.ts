@@ -1,7 +1,7 @@
 // Questions in a terminal: what is asked, and what becomes of each reply.
 import { describe, expect, test } from '@jest/globals';
 import { PassThrough } from 'node:stream';
-import { askApproval, askPayload } from './ask.ts';
+import { askApproval, askPayload, askWords } from './ask.ts';
 import { Terminal } from './terminal.ts';
 
 function sitting() {
@@ -42,6 +42,16 @@ const form = {
     tags: { type: 'array' },
   },
 };
+
+test.each<[string, string, object | undefined]>([
+  ['is answered', 'Red, please\r', { approved: true, answer: 'Red, please' }],
+  ['is declined', '\r', { approved: false }],
+  ['is put off', '\u0004', undefined],
+])('a question of an agent %s', async (_, reply, verdict) => {
+  const seat = sitting();
+  seat.reply(reply);
+  expect(await askWords(seat.terminal, seat.asked)).toEqual(verdict);
+});
 
 describe('an approval', () => {
   test.each<[string, object | undefined, string[], object | undefined]>([

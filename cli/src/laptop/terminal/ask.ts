@@ -35,6 +35,15 @@ export function askApproval(terminal: Terminal, asked: Asked, form: Schema | und
   });
 }
 
+/** What an agent wants to know; undefined if nobody wants to say anything now. */
+export function askWords(terminal: Terminal, asked: Asked): Promise<Verdict | undefined> {
+  return asking(terminal, asked, async (question) => {
+    const reply = (await question('Your answer (nothing: you decline): '))?.trim();
+    if (reply === undefined) return undefined;
+    return reply === '' ? { approved: false } : { approved: true, answer: reply };
+  });
+}
+
 /** The payload of an event; undefined if there is none now. */
 export function askPayload(terminal: Terminal, asked: Asked): Promise<{ payload: unknown } | undefined> {
   return asking(terminal, asked, async (question) => {

@@ -70,6 +70,10 @@ function sayStep(view: RunView, { type, at, data }: StoredEvent): string | undef
       return `${name} has ${count ?? 0} elements`;
     case 'StepStarted':
       return step.waitsFor ? `${name} ${waitText(step.waitsFor, at)}` : `${name} started`;
+    case 'StepAsked':
+      return `${name} ${step.waitsFor ? waitText(step.waitsFor, at) : 'asks people'}`;
+    case 'StepAnswered':
+      return step.waitsFor ? undefined : `${name} goes on`;
     case 'StepSucceeded':
       return `${name} succeeded (${how})`;
     case 'StepCancelled':

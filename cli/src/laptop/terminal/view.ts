@@ -18,6 +18,8 @@ export interface StepView {
   tolerated?: boolean;
   /** What it waits for. */
   waitsFor?: Wait;
+  /** What its agent asks people, by the key in the store. */
+  asks?: Set<string>;
   /** Where its output comes from, if it was not made here. */
   source?: string;
   /** Of a forEach. */
@@ -63,6 +65,8 @@ interface Data {
   enough?: boolean;
   then?: string;
   retryAt?: number;
+  key?: string;
+  expiresAt?: number;
   route?: { kind: string; until?: number; name?: string; expiresAt?: number };
   source?: { kind: string; run?: string; by?: string };
   usage?: { inputTokens: number; outputTokens: number; costNanoUsd: number };
@@ -111,11 +115,26 @@ function lookAtStep(view: RunView, type: string, at: number, step: StepView, fie
   if (type === 'StepStarted' || type === 'StepFannedOut') beginAround(view, step, at);
   if (type === 'StepFannedOut') Object.assign(step, { elements: { all: count ?? 0, over: 0 }, ...begun(step, at) });
   if (type === 'StepStarted') Object.assign(step, begun(step, at), waiting(fields.route));
+  if (type === 'StepAsked') askPeople(step, fields);
+  if (type === 'StepAnswered') haveAnswer(step, fields);
   if (type === 'StepSkipped') Object.assign(step, { phase: 'Skipped', finishedAt: at });
   if (type === 'StepSucceeded') finish(view, step, at, { phase: 'Succeeded', ...sourced(fields) }, fields);
   if (type === 'StepCancelled') finish(view, step, at, { phase: 'Cancelled' }, fields);
   if (type === 'StepFailed') fail(view, step, at, fields);
   if (type === 'StepFannedOut' && count === 0) Object.assign(step, { phase: 'Succeeded', finishedAt: at });
+}
+
+function askPeople(step: StepView, { key = '', expiresAt }: Data): void {
+  step.asks = (step.asks ?? new Set()).add(key);
+  const waitsFor = { kind: 'approval', ...(expiresAt !== undefined && { until: expiresAt }) } as const;
+  Object.assign(step, { phase: 'Waiting', waitsFor });
+}
+
+function haveAnswer(step: StepView, { key = '' }: Data): void {
+  step.asks?.delete(key);
+  if (step.asks && step.asks.size > 0) return;
+  delete step.waitsFor;
+  step.phase = 'Running';
 }
 
 /** The log does not say of a loop that it began, only of its rounds. */
@@ -128,6 +147,7 @@ function beginAround(view: RunView, step: StepView, at: number): void {
 function begun(step: StepView, at: number): Partial<StepView> {
   delete step.failure;
   delete step.waitsFor;
+  delete step.asks;
   delete step.finishedAt;
   return { phase: 'Running', startedAt: step.startedAt ?? at };
 }
