@@ -133,6 +133,7 @@ export type GatewayStore = Pick<
   | 'job'
   | 'finishJob'
   | 'submission'
+  | 'requestOfRun'
   | 'recordUsage'
   | 'reserve'
   | 'settle'

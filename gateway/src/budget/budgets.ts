@@ -9,10 +9,10 @@ import type { Attempt, Budgets, Reservation } from '../pipeline/hooks.ts';
 import { limitsOf, type CallLimit } from './limits.ts';
 import { createBudgetMetrics } from './metrics.ts';
 import { refusal, unpriced } from './refusal.ts';
-import { createRuns, type KnownRun } from './runs.ts';
+import { createRuns, type KnownRun, type RunStore } from './runs.ts';
 import { shorterOf, worstCaseOf, type WorstCase } from './worst-case.ts';
 
-type BudgetStore = Pick<Store, 'recordUsage' | 'reserve' | 'settle' | 'release' | 'countRefusal' | 'submission'>;
+type BudgetStore = RunStore & Pick<Store, 'recordUsage' | 'reserve' | 'settle' | 'release' | 'countRefusal'>;
 
 interface BudgetOptions {
   store: BudgetStore;

@@ -44,17 +44,22 @@ export function limitsOf(
     }
   }
   if (!step) return limits;
-  if (run)
-    limits.push(
-      ...limitFor(`run/${step.run}`, run.limit, {
-        name: 'the limits of the run',
-        remedy: 'Raise the limits of the Workflow and of the Run.',
-        reason: 'RunLimitExceeded',
-      }),
-    );
+  if (run) limits.push(...limitsOfRuns(step.run, run));
   // What an agent hands to others is done for it, and within its limits.
   const parts = [...delegatorsOf(step), { step: step.step, agent }];
   return [...limits, ...parts.flatMap((part) => limitOfAttempt(step, part, source?.ofAgent(namespace, part.agent)))];
+}
+
+/** What was asked for by another run is done for that one, and within its limits as well. */
+function limitsOfRuns(uid: string, { limit, above }: KnownRun): CallLimit[] {
+  const remedy = 'Raise the limits of the Workflow and of the Run.';
+  const reason = 'RunLimitExceeded';
+  return [
+    ...limitFor(`run/${uid}`, limit, { name: 'the limits of the run', remedy, reason }),
+    ...above.flatMap((one) =>
+      limitFor(`run/${one.uid}`, one.limit, { name: 'the limits of the run that has asked for it', remedy, reason }),
+    ),
+  ];
 }
 
 function limitOfAttempt(

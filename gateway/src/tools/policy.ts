@@ -1,9 +1,9 @@
 // Whether the policy of a Tool lets a call pass: all its rules must be true, and its Open Policy Agent must agree.
 import type { Tool } from '@kadre/crds';
 import { compileRule, type CallFacts, type Rule } from '@kadre/tools';
-import { BoundedMap, type StepClaims, type Store } from '@kadre/store';
+import { BoundedMap, type StepClaims } from '@kadre/store';
 import type { Caller } from '../access/caller.ts';
-import { createRuns } from '../budget/runs.ts';
+import { createRuns, type RunStore } from '../budget/runs.ts';
 import { unavailable } from '../errors.ts';
 import type { Clock, Limits } from '../options.ts';
 import { createOpa } from './opa.ts';
@@ -28,7 +28,7 @@ export interface Policy {
 }
 
 interface PolicyOptions {
-  store: Pick<Store, 'submission'>;
+  store: RunStore;
   clock: Clock;
   limits: Pick<Limits, 'allowLoopback'>;
 }

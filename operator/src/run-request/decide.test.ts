@@ -50,7 +50,8 @@ describe('a Run that is asked for', () => {
   });
 
   test('belongs to nobody if no run asks', () => {
-    const { parent: _, ...alone } = record();
+    const alone = record();
+    delete alone.parent;
     const act = decideRunRequest({ record: alone });
     expect(act).toMatchObject({ do: 'make' });
     expect(JSON.stringify(act)).not.toContain('ownerReferences');

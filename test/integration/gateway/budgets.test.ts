@@ -318,6 +318,25 @@ describe("a run's limits", () => {
     expect(error.message).toContain('Raise the limits of the Workflow and of the Run.');
   });
 
+  test('hold for the runs that it asks for, however deep, and for all of them together', async () => {
+    await submit({ costUsd: '0.07' }, undefined);
+    for (const [child, parent] of [
+      ['child', step.run],
+      ['grandchild', 'child'],
+    ] as const) {
+      const { namespace } = step;
+      const asked = { key: child, namespace, name: child, spec: {}, depth: 1, at: 1 };
+      await bed.store.requestRun({ ...asked, parent: { run: parent, name: 'r', step: 's' } });
+      await bed.store.runRequestMade(child, child);
+      await bed.store.submitRun({ uid: child, namespace, name: child, subject: 's', workflow: {}, input: null });
+    }
+    await ask({ headers: await stepHeaders({ run: 'grandchild' }), max: 10 });
+    const error = await failure(ask({ headers: await stepHeaders({ run: 'child' }), max: 60 }));
+    expect(error).toMatchObject({ status: 403, code: 'RunLimitExceeded' });
+    expect(error.message).toContain('in the limits of the run that has asked for it: ');
+    expect(await failure(ask({ headers: await stepHeaders(), max: 60 }))).toMatchObject({ code: 'RunLimitExceeded' });
+  });
+
   test('are read once, and calls of runs without any set nothing aside', async () => {
     await submit(undefined, undefined);
     let reads = 0;
