@@ -82,7 +82,9 @@ export const by = {
 
 export type Caches = ReturnType<typeof operatorCaches>;
 
-type ForKind = <T extends KubeObject | Agent | Model | Workflow | Run | Approval | Trigger | Budget | GpuPool | Tool | Knowledge>(
+type ForKind = <
+  T extends KubeObject | Agent | Model | Workflow | Run | Approval | Trigger | Budget | GpuPool | Tool | Knowledge,
+>(
   kind: KindRef,
   options?: CacheOptions<T>,
 ) => Cache<T>;

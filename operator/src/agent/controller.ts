@@ -19,6 +19,10 @@ export function registerAgentController(context: Context): void {
       watching(caches.pods, servedAgents),
       watching(caches.models, ({ metadata }) => keysBy(agents, by.model, joinKey(metadata.namespace, metadata.name))),
       watching(caches.tools, ({ metadata }) => keysBy(agents, by.tool, joinKey(metadata.namespace, metadata.name))),
+      watching(agents, ({ metadata }) => keysBy(agents, by.asked, joinKey(metadata.namespace, metadata.name))),
+      watching(caches.knowledges, ({ metadata }) =>
+        keysBy(agents, by.knowledge, joinKey(metadata.namespace, metadata.name)),
+      ),
       watching(caches.pools, ({ metadata }) => keysBy(agents, by.pool, metadata.name)),
     ],
     reconcile: async (key, { signal }) => {
@@ -41,7 +45,7 @@ export function registerAgentController(context: Context): void {
 async function observeAgent(context: Context, agent: Readonly<Agent>): Promise<AgentSnapshot> {
   const { caches, settings } = context;
   const { namespace = '', name, uid } = agent.metadata;
-  const { model: modelName, tools = [], runtime } = agent.spec;
+  const { model: modelName, tools = [], agents = [], runtime } = agent.spec;
   const routes = await knowsRoutes(context, agent);
   const model = caches.models.get(namespace, modelName);
   const pool = runtime?.gpu && caches.pools.get(undefined, runtime.gpu.pool);
@@ -52,6 +56,8 @@ async function observeAgent(context: Context, agent: Readonly<Agent>): Promise<A
     ...(model && { model }),
     ...(pool && { pool }),
     tools: tools.flatMap(({ name: tool }) => caches.tools.get(namespace, tool) ?? []),
+    knowledge: (agent.spec.knowledge ?? []).flatMap((one) => caches.knowledges.get(namespace, one.name) ?? []),
+    others: agents.flatMap(({ name: other }) => caches.agents.get(namespace, other) ?? []),
     // Owner references across namespaces mean nothing.
     children: owners
       .flatMap((cache) => cache.byIndex(by.owner, uid))

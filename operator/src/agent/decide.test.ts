@@ -17,6 +17,8 @@ const snapshot = (subject: Agent, more: Partial<AgentSnapshot> = {}): AgentSnaps
   settings,
   model: model(),
   tools: [],
+  knowledge: [],
+  others: [],
   accountMissing: false,
   children: [],
   foreign: [],

@@ -1,4 +1,4 @@
-import type { Agent, GpuPool, Model, Tool } from '@kadre/crds';
+import type { Agent, GpuPool, Knowledge, Model, Tool } from '@kadre/crds';
 import type { KubeObject } from '../kube/plan.ts';
 import type { Pod } from '../build/wire.ts';
 import type { Settings } from '../build/settings.ts';
@@ -11,6 +11,10 @@ export interface AgentSnapshot {
   model?: Model;
   /** The Tools that the agent is granted, those that are there. */
   tools: Tool[];
+  /** What the agent may search, as far as it is there. */
+  knowledge: Knowledge[];
+  /** The Agents that the agent may ask, those that are there. */
+  others: Agent[];
   /** The GpuPool that the agent names, if it is there. */
   pool?: GpuPool;
   /** The ServiceAccount that the spec names is not there. */

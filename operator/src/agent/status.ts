@@ -6,6 +6,8 @@ import { rolloutHealth } from '../build/rollout.ts';
 import type { Deployment } from '../build/wire.ts';
 import { externalUrl, internalUrl } from './address.ts';
 import { exposure } from './exposure.ts';
+import { agentsFact, agentsHealth } from './agents.ts';
+import { knowledgeFact, knowledgeHealth } from './knowledge.ts';
 import { toolsFact, toolsHealth } from './tools.ts';
 import type { AgentSnapshot } from './observe.ts';
 import type { Health } from '../kube/conditions.ts';
@@ -23,11 +25,15 @@ export function agentStatus(
   const url = internalUrl(agent, settings);
   const model = modelFact(snapshot);
   const tools = toolsFact(snapshot);
+  const knowledge = knowledgeFact(snapshot);
+  const others = agentsFact(snapshot);
   const outside = exposure(snapshot);
   const health =
     problem ??
     modelHealth(model) ??
     toolsHealth(tools) ??
+    knowledgeHealth(knowledge) ??
+    agentsHealth(others) ??
     podsHealth(snapshot, pending) ??
     exposureHealth(outside) ??
     ready(snapshot);
@@ -46,7 +52,13 @@ export function agentStatus(
     conditions: conditionsOf(
       agent,
       health,
-      [model, ...(tools ? [tools] : []), ...(outside ? [outside.fact] : [])],
+      [
+        model,
+        ...(tools ? [tools] : []),
+        ...(knowledge ? [knowledge] : []),
+        ...(others ? [others] : []),
+        ...(outside ? [outside.fact] : []),
+      ],
       now,
     ),
   };

@@ -3,6 +3,7 @@ import {
   routedModels,
   toolSecretAt,
   type Agent,
+  type AgentGrant,
   type Model,
   type ModelRoute,
   type Run,
@@ -60,11 +61,13 @@ function referencesOf({ kind, object }: Manifest): Reference[] {
   return [];
 }
 
-function agentReferences({ model, tools, runtime }: Partial<Agent['spec']>): Reference[] {
+function agentReferences({ model, tools, agents, runtime }: Partial<Agent['spec']>): Reference[] {
   const grants: (Partial<ToolGrant> | null)[] = Array.isArray(tools) ? tools : [];
+  const asked: (Partial<AgentGrant> | null)[] = Array.isArray(agents) ? agents : [];
   return [
     ...named('Model', model, 'spec.model'),
     ...grants.flatMap((grant, index) => named('Tool', grant?.name, `spec.tools[${index}].name`)),
+    ...asked.flatMap((grant, index) => named('Agent', grant?.name, `spec.agents[${index}].name`)),
     ...named('GpuPool', runtime?.gpu?.pool, 'spec.runtime.gpu.pool'),
   ];
 }
