@@ -1,6 +1,6 @@
 // `make bench`: the figures, on this machine, in one run. docs/benchmarks.md says what they mean.
 //
-//   node test/bench/main.ts [cold-start] [laptop] [peers] [gateway] [image-size] [deployments] [jobs] [runs] [--docs] [--soak MINUTES]
+//   node test/bench/main.ts [cold-start] [laptop] [peers] [gateway] [image-size] [deployments] [jobs] [runs] [sandbox] [--docs] [--soak MINUTES]
 //
 // With --docs the tables of the peers and of the gateways replace those in docs/benchmarks.md. --soak: how long the memory of
 // the gateway is watched under load.
@@ -19,9 +19,10 @@ import { laptop } from './laptop.ts';
 import { peers } from './peers/peers.ts';
 import { table, type Figure } from './report.ts';
 import { runs } from './runs.ts';
+import { sandboxes } from './sandbox.ts';
 
 const NAMESPACE = 'kadre-bench';
-const all = ['cold-start', 'laptop', 'peers', 'gateway', 'image-size', 'deployments', 'jobs', 'runs'];
+const all = ['cold-start', 'laptop', 'peers', 'gateway', 'image-size', 'deployments', 'jobs', 'runs', 'sandbox'];
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { docs: { type: 'boolean' }, soak: { type: 'string', default: '1' } },
@@ -62,7 +63,7 @@ async function reported(what: string, report: string): Promise<void> {
 }
 
 async function onCluster(kubeconfig: string): Promise<void> {
-  if (!['deployments', 'jobs', 'runs'].some((name) => wanted.includes(name))) return;
+  if (!['deployments', 'jobs', 'runs', 'sandbox'].some((name) => wanted.includes(name))) return;
   const cluster = kubectlFor(kubeconfig);
   await cluster.run(['delete', 'namespace', NAMESPACE, '--ignore-not-found']);
   await cluster.run(['create', 'namespace', NAMESPACE]);
@@ -71,6 +72,7 @@ async function onCluster(kubeconfig: string): Promise<void> {
     if (wanted.includes('deployments')) figures.push(...(await deployments(connection, NAMESPACE)));
     if (wanted.includes('jobs')) figures.push(...(await jobs(connection, NAMESPACE)));
     if (wanted.includes('runs')) figures.push(...(await runs(connection, kubectlFor(kubeconfig, NAMESPACE))));
+    if (wanted.includes('sandbox')) figures.push(...(await sandboxes(connection, kubectlFor(kubeconfig, NAMESPACE))));
   } finally {
     await connection.close();
     await cluster.run(['delete', 'namespace', NAMESPACE, '--wait=false']);

@@ -42,6 +42,8 @@ export function registerSandboxController(context: Context): SandboxPools {
     watches: [
       watching(caches.tools, (tool) => optional(poolKeyOf(tool))),
       watching(caches.pods, (pod) => optional(poolKeyOfPod(pod))),
+      // A wall without pods is what a crash may leave.
+      ...caches.children.map((cache) => watching(cache, (child) => optional(poolKeyOfPod(child)))),
       { subscribe: (enqueue) => store.subscribe('sandbox-claims', (key) => key !== '' && enqueue(key)) },
       polling({ ...context, periodMs: POLL_MS, look: (enqueue) => lookAround(context, enqueue) }),
     ],

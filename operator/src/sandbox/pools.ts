@@ -21,7 +21,8 @@ export function poolKeyOf(tool: Tool): string | undefined {
   return spec && sandboxPoolKey(tool.metadata.namespace ?? '', sandboxPool(spec));
 }
 
-export function poolKeyOfPod({ metadata }: Readonly<Pod>): string | undefined {
+/** Of a pod, or of the wall around it. */
+export function poolKeyOfPod({ metadata }: Readonly<Pick<Pod, 'metadata'>>): string | undefined {
   const pool = metadata.labels?.[labels.sandboxPool];
   return pool === undefined ? undefined : sandboxPoolKey(metadata.namespace ?? '', pool);
 }

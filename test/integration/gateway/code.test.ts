@@ -48,7 +48,7 @@ describe('a tool that runs code', () => {
       'Exit code 0.\n\nstdout:\n42\n',
       'Exit code 0.\n\nstdout:\n54\n',
     ]);
-    expect(answers[0]?.result).toMatchObject({ isError: false, trust: 'trusted' });
+    expect(answers[0].result).toMatchObject({ isError: false, trust: 'trusted' });
     expect(await states()).toEqual({ 'pod-1': 'spent', 'pod-2': 'spent' });
     expect(await Promise.all(running.map(({ over }) => over))).toEqual([0, 0]);
   });

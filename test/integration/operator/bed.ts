@@ -77,12 +77,14 @@ export async function startBed() {
         store: wrap(store),
         settings: {
           runtimeImage: 'kadre-runtime:test',
+          sandboxImage: 'kadre-sandbox:test',
           gatewayUrl: 'http://gateway.kadre-system.svc',
           systemNamespace: 'kadre-system',
         },
         validateWorkflow,
         ruleProblem: (rule) => Promise.resolve(ruleProblem(rule)),
         toolbox,
+        allowLoopback: true,
         instance: 'test',
       });
       operators.set(operator, async () => {
@@ -145,6 +147,7 @@ function clusterTools({ api }: ControlPlane, client: ReturnType<typeof connect>[
     apply,
     get,
     list,
+    setPodStatus,
     namespace: async (name: string): Promise<string> => {
       // What every namespace of an agent should ask for; Kadre's pods must be let in.
       const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
