@@ -1,7 +1,7 @@
 // Bundles the programs that the images start, each into a folder of its own under dist/, with the licences of all that is
 // in it. What a program imports lazily
 // stays in files of its own, so that a provider's SDK is read only when a model of that provider is called.
-import { chmod, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -47,11 +47,18 @@ export async function bundle(entry: string, outdir: string): Promise<void> {
     logLevel: 'error',
     metafile: true,
   });
+  // What runs in a sandbox is Python, which no bundler takes along.
+  if ('sandbox/src/laptop.ts' in result.metafile.inputs) await copyRunner(join(outdir, 'sandbox-runner'));
   await writeFile(join(outdir, 'package.json'), '{"type":"module"}\n');
   await writeFile(
     join(outdir, 'THIRD-PARTY-LICENSES.txt'),
     await thirdPartyLicenses(ROOT, Object.keys(result.metafile.inputs)),
   );
+}
+
+async function copyRunner(folder: string): Promise<void> {
+  const filter = (path: string) => !path.includes('__pycache__');
+  await cp(join(ROOT, 'sandbox', 'runner'), folder, { recursive: true, filter });
 }
 
 /** Of all programs, or of those that are named. */

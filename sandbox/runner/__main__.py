@@ -24,12 +24,12 @@ def main() -> int:
     # Of what the code sends to the runner, nothing but a request to end is heard.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if options.stdio:
-        return asyncio.run(stdio_door.serve(options.work))
+        return asyncio.run(stdio_door.serve(options.work, options.patience))
     key = os.environ.pop("KADRE_SANDBOX_KEY", "")
     if not key:
         print("runner: KADRE_SANDBOX_KEY is not set", file=sys.stderr)
         return 3
-    return asyncio.run(http_door.serve(options.host, options.port, key, options.work))
+    return asyncio.run(http_door.serve(options.host, options.port, key, options.work, options.patience))
 
 
 def arguments() -> argparse.Namespace:
@@ -38,6 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--host", default="")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--work", required=True)
+    parser.add_argument("--patience", type=float, default=10, help="seconds for which a slow reader is waited for")
     return parser.parse_args()
 
 

@@ -111,6 +111,9 @@ def guard_self() -> None:
         capabilities = [line.split()[1] for line in status if line.startswith(("CapEff", "CapPrm"))]
     if any(int(mask, 16) for mask in capabilities):
         raise Unsafe("it has capabilities; run it as an ordinary user, with all capabilities dropped")
+    # Root of the machine can, without any capability, also from within a user namespace.
+    if os.access("/proc/sys/kernel/core_pattern", os.W_OK):
+        raise Unsafe("its user may change settings of the kernel; run it as an ordinary user")
     prctl(PR_SET_DUMPABLE, 0)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     prctl(PR_SET_NO_NEW_PRIVS, 1)

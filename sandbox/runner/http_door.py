@@ -8,7 +8,6 @@ from life import Life
 
 MAX_HEAD = 16 * 1024
 ARRIVE_S = 30
-LEAVE_S = 10
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 409: "Conflict", 411: "Length Required",
            413: "Content Too Large", 503: "Service Unavailable"}
 
@@ -19,8 +18,8 @@ class Refusal(Exception):
         self.status = status
 
 
-async def serve(host: str, port: int, key: str, work: str) -> int:
-    life = Life(work)
+async def serve(host: str, port: int, key: str, work: str, patience: float) -> int:
+    life = Life(work, patience)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -53,7 +52,8 @@ async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, k
         admit(headers, key, life)
         program = life.prepare(text, lambda event: write_event(writer, event))
     except Refusal as refusal:
-        return await respond(writer, refusal.status, {"error": str(refusal)})
+        await respond(writer, refusal.status, {"error": str(refusal)})
+        return await hear_out(reader, writer, life.patience)
     except jobs.Rubbish as rubbish:
         await respond(writer, 400, {"error": str(rubbish)})
         if life.taken:
@@ -78,7 +78,7 @@ async def carry_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
         gone.cancel()
         # Who reads nothing is not waited for.
         writer.transport.set_write_buffer_limits(0)
-        await asyncio.wait_for(writer.drain(), LEAVE_S)
+        await asyncio.wait_for(writer.drain(), life.patience)
     finally:
         life.over.set()
 
@@ -110,6 +110,14 @@ async def read_body(reader: asyncio.StreamReader, headers: dict) -> bytes:
     if int(length) > jobs.MAX_JOB_BYTES:
         raise Refusal(413, f"a job has at most {jobs.MAX_JOB_BYTES} bytes")
     return await reader.readexactly(int(length))
+
+
+async def hear_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, patience: float) -> None:
+    """Who is still sending would not read the answer if the connection broke."""
+    writer.write_eof()
+    deadline = asyncio.get_running_loop().time() + patience
+    while await asyncio.wait_for(reader.read(65536), max(0, deadline - asyncio.get_running_loop().time())):
+        pass
 
 
 def write_event(writer: asyncio.StreamWriter, event: dict) -> None:

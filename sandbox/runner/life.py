@@ -3,17 +3,20 @@ import asyncio
 import signal
 
 import jobs
+import signals
 from program import Program
 from workspace import Workspace
 
 
 class Life:
-    def __init__(self, work: str) -> None:
+    def __init__(self, work: str, patience: float) -> None:
+        """patience: how many seconds one who is slow to read is waited for."""
         self.work = work
+        self.patience = patience
         self.program = None
         self.taken = False
         self.over = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.end_early)
+        signals.on(signal.SIGTERM, self.end_early)
 
     def prepare(self, text: bytes, tell) -> "Program":
         """Raises Rubbish; then nothing has run, and the next job may come."""

@@ -60,11 +60,12 @@ def proportional_bytes(pid: int) -> int:
         return resident_bytes(pid)
 
 
-def kill(pids: list) -> None:
+def kill(pids: list, group: int) -> None:
     """All at once where that can be: what forks while it is counted would get away."""
     if os.getpid() == 1:
         quietly(os.kill, -1, signal.SIGKILL)
         return
+    quietly(os.killpg, group, signal.SIGKILL)
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in pids:
             quietly(os.kill, pid, number)

@@ -7,6 +7,7 @@ import time
 
 import confine
 import processes
+import signals
 import workspace
 
 WATCH_S = 0.02
@@ -38,7 +39,7 @@ class Program:
         oom_before = processes.killed_for_memory()
         started = time.monotonic()
         timer = self.loop.call_later(self.job.limits["timeoutMs"] / 1000, self.stop, "TimedOut")
-        self.loop.add_signal_handler(signal.SIGCHLD, self.look_for_end)
+        signals.on(signal.SIGCHLD, self.look_for_end)
         self.start()
         watches = [asyncio.ensure_future(watch) for watch in (self.watch_processes(), self.watch_files())]
         await self.stopped.wait()
@@ -134,10 +135,9 @@ class Program:
             living = processes.living()
             if not living or time.monotonic() > deadline:
                 break
-            processes.kill(living)
+            processes.kill(living, self.pid)
             await asyncio.sleep(0.002)
             processes.reap()
-        self.loop.remove_signal_handler(signal.SIGCHLD)
         processes.reap()
 
     def told_by_status(self, oom_before: int) -> str:
@@ -176,7 +176,6 @@ def become(job, place: workspace.Workspace, outputs: list) -> None:
     """In the child. Whatever happens here, it does not come back."""
     try:
         os.setsid()
-        signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])

@@ -8,7 +8,7 @@ import jobs
 from life import Life
 
 
-async def serve(work: str) -> int:
+async def serve(work: str, patience: float) -> int:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=jobs.MAX_JOB_BYTES)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(0), "rb"))
@@ -18,7 +18,7 @@ async def serve(work: str) -> int:
     def tell(event: dict) -> None:
         writer.write(json.dumps(event, ensure_ascii=False).encode() + b"\n")
 
-    life = Life(work)
+    life = Life(work, patience)
     try:
         life.prepare(await reader.readline(), tell)
     except (jobs.Rubbish, ValueError) as error:
@@ -27,13 +27,11 @@ async def serve(work: str) -> int:
     left = asyncio.ensure_future(closed(reader, life))
     tell(await life.run())
     left.cancel()
-    await writer.drain()
-    transport.close()
-    # What is written may still be on its way; who reads nothing at all is not waited for.
-    for _ in range(1000):
-        if transport.get_write_buffer_size() == 0:
-            break
-        await asyncio.sleep(0.01)
+    transport.set_write_buffer_limits(0)
+    try:
+        await asyncio.wait_for(writer.drain(), patience)
+    except (OSError, asyncio.TimeoutError):
+        pass
     return 0
 
 

@@ -1,7 +1,7 @@
 // The runner of a sandbox as a process of its own, as it is in a pod, though without the pod around it.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { chown, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -18,19 +18,20 @@ export interface RunningSandbox extends SandboxPlace {
 }
 
 /** Root cannot run code in it, so that root's tests run it as nobody. */
-export async function startSandboxRunner(key = 'the key of a sandbox'): Promise<RunningSandbox> {
+export async function startSandboxRunner(key = 'the key of a sandbox', uid = NOBODY): Promise<RunningSandbox> {
   const work = await mkdtemp(join(tmpdir(), 'kadre-sandbox-'));
   const root = process.getuid?.() === 0;
-  if (root) await chown(work, NOBODY, NOBODY);
-  const args = ['-I', '-B', RUNNER, '--host', '127.0.0.1', '--port', '0', '--work', work];
+  if (root) await chown(work, uid, uid);
+  const args = ['-I', '-B', RUNNER, '--host', '127.0.0.1', '--port', '0', '--work', work, '--patience', '1'];
   const child = spawn('/usr/bin/python3', args, {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { KADRE_SANDBOX_KEY: key },
     cwd: '/',
-    ...(root && { uid: NOBODY, gid: NOBODY }),
+    ...(root && { uid, gid: uid }),
   });
-  const over = once(child, 'close').then(async ([code]) => {
-    await rm(work, { recursive: true, force: true });
+  const over = once(child, 'close').then(([code]) => {
+    // Programs make folders that are deeper than Node can reach.
+    spawnSync('rm', ['-rf', work]);
     return code as number | null;
   });
   const [line] = (await Promise.race([

@@ -1,23 +1,14 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { runInSandbox, type SandboxJob } from '@kadre/sandbox';
-import { jobOf } from './jobs.ts';
+import { jobOf, outcomeOf } from './jobs.ts';
 import { startSandboxRunner, type RunningSandbox } from '../../support/sandbox-runner.ts';
 
 let sandbox: RunningSandbox | undefined;
 afterEach(async () => sandbox?.stop());
 
 async function run(job: SandboxJob) {
-  sandbox = await startSandboxRunner();
-  let stdout = '';
-  let stderr = '';
-  const end = await runInSandbox(sandbox, job, {
-    signal: AbortSignal.timeout(60_000),
-    onOutput: (piece) => {
-      if ('stdout' in piece) stdout += piece.stdout;
-      else stderr += piece.stderr;
-    },
-  });
-  return { end, stdout, stderr };
+  const place = (sandbox = await startSandboxRunner());
+  return outcomeOf((onOutput) => runInSandbox(place, job, { signal: AbortSignal.timeout(60_000), onOutput }));
 }
 
 describe('a program', () => {
