@@ -93,6 +93,47 @@ describe('an Approval', () => {
     await expect(decide('bob', [], no('bob'))).rejects.toThrow('nobody waits for this decision any more');
   });
 
+  test('is made for each call that an agent asks for, and for its question; each is decided by itself, and ends with the run', async () => {
+    const uid = await startRun();
+    const words = { form: { schema: { type: 'string' } } };
+    const asks = [2, 3, 4].map((number) =>
+      request(uid, {
+        key: `${uid}/sign-off/1/${number}`,
+        call: { number, hash: 'h' },
+        name: `first-call-${number}`,
+        policy: number === 3 ? words : {},
+      }),
+    );
+    for (const one of asks) await bed.store.askApproval(one);
+    const at = (number: number) => ({ apiVersion: KADRE, kind: 'Approval', namespace, name: `first-call-${number}` });
+    const phases = (wanted: string[]) =>
+      eventually(`the Approvals ${wanted.join(', ')}`, async () => {
+        const all = await Promise.all([2, 3, 4].map((number) => bed.get(at(number))));
+        const seen = all.map((one) => field(one, 'status.phase'));
+        return seen.join() === wanted.join() ? all : undefined;
+      });
+    const [one] = await phases(['Pending', 'Pending', 'Pending']);
+    expect(one?.['spec']).toMatchObject({ step: 'sign-off', attempt: 1, call: 2 });
+    const patch = (number: number, spec: object) =>
+      kubectl([
+        'patch',
+        'approval',
+        `first-call-${number}`,
+        '--type=merge',
+        '-p',
+        JSON.stringify({ spec }),
+        '--as',
+        'ann',
+      ]);
+    await patch(3, yes('ann', { answer: 'Red.' }));
+    expect(await taken(`${uid}/sign-off/1/3`)).toMatchObject({ approved: true, by: 'ann', answer: 'Red.' });
+    await expect(patch(2, { call: 4 })).rejects.toThrow('what is asked stays as it is');
+    await patch(2, no('ann'));
+    await phases(['Rejected', 'Approved', 'Pending']);
+    await say(uid, { phase: 'Cancelled' }, { closed: true });
+    await phases(['Rejected', 'Approved', 'Withdrawn']);
+  }, 60_000);
+
   test('whose answer does not fit the form is not taken, and can be mended', async () => {
     const key = await ask({ policy: { form } });
     await asked();

@@ -100,6 +100,11 @@ describe('manifests are checked together', () => {
       [`${tool}spec: {builtin: {calculator: {}}, policy: {rules: [{rule: 'true'}, {rule: arg.x}]}}`],
       'spec.policy.rules[1].rule: Unknown variable: arg; there are: args,',
     ],
+    [
+      'a rule about the approval of its calls that is none',
+      [`${tool}spec: {builtin: {calculator: {}}, approval: {when: arg.x}}`],
+      'spec.approval.when: Unknown variable: arg; there are: args,',
+    ],
     ['a kind that is misspelled', [model.replace('Model', 'Modle')], 'kind: unknown kind "Modle": did you mean Model?'],
     ['a version to come', [model.replace('v1alpha1', 'v2')], 'apiVersion: this version of Kadre knows'],
     ['no object at all', ['- 1\n- 2'], '0.yaml:1:1: a manifest is a map'],
@@ -129,6 +134,7 @@ describe('manifests are checked together', () => {
         '{mcp: 5, http: {auth: x}}',
         '{tools: [null, 5]}',
         '{policy: {rules: [null]}}',
+        '{approval: 5}',
         'null',
       ]) {
         expect(check('error', `${api}\nkind: ${kind}\nmetadata: {name: x}\nspec: ${spec}`)).not.toEqual([]);
