@@ -166,6 +166,7 @@ async function work(
         task.complete(
           isData(agent.config, piece.answer) ? { data: piece.answer.output } : 'appended',
           piece.answer.usage,
+          piece.answer.citations,
         );
     }
   } catch (error) {

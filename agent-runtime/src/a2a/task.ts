@@ -1,5 +1,5 @@
 // One A2A task: its state, its artifact as it grows, and who listens.
-import { a2aMetadata } from '@kadre/crds';
+import { a2aMetadata, type Citation } from '@kadre/crds';
 import type { TokenUsage } from '../agent/chat.ts';
 import type { AgentFailure } from '../failure.ts';
 import type {
@@ -46,6 +46,7 @@ export class Task {
   #text: string[] = [];
   #data: Part | undefined;
   #pending = '';
+  #citations: Record<string, unknown> | undefined;
   #flush: NodeJS.Immediate | undefined;
   #lost = false;
   #usage: Record<string, unknown> | undefined;
@@ -90,7 +91,7 @@ export class Task {
       id: this.id,
       contextId: this.contextId,
       status: this.#status,
-      ...(artifacts ? { artifacts: parts.length === 0 ? [] : [{ ...ARTIFACT, parts }] } : {}),
+      ...(artifacts ? { artifacts: parts.length === 0 ? [] : [this.#artifact(parts)] } : {}),
       ...(historyLength === 0 ? {} : { history: [this.#history] }),
       metadata: { ...this.#options.metadata, ...this.#usage },
     };
@@ -141,13 +142,14 @@ export class Task {
   }
 
   /** JSON output becomes a data part; text has been appended already. */
-  complete(output: { data: unknown } | 'appended', usage: TokenUsage): void {
+  complete(output: { data: unknown } | 'appended', usage: TokenUsage, citations: readonly Citation[] = []): void {
     if (this.over) return;
+    if (citations.length > 0) this.#citations = { metadata: { [a2aMetadata.citations]: citations } };
     this.#usage = { [a2aMetadata.usage]: usage };
     if (output === 'appended') this.#emitPending(true);
     else {
       this.#data = { data: output.data, mediaType: 'application/json' };
-      this.#emitArtifact({ ...ARTIFACT, parts: [this.#data] }, false, true);
+      this.#emitArtifact(this.#artifact([this.#data]), false, true);
     }
     this.#end('TASK_STATE_COMPLETED');
   }
@@ -207,7 +209,12 @@ export class Task {
     const append = this.#text.length > 0;
     this.#pending = '';
     this.#text.push(text);
-    this.#emitArtifact({ ...ARTIFACT, parts: [{ text }] }, append, lastChunk);
+    this.#emitArtifact(this.#artifact([{ text }]), append, lastChunk);
+  }
+
+  /** With its last chunk it is known what the answer rests on. */
+  #artifact(parts: Part[]): Artifact {
+    return { ...ARTIFACT, parts, ...this.#citations };
   }
 
   #emitArtifact(artifact: Artifact, append: boolean, lastChunk: boolean): void {

@@ -1,5 +1,6 @@
 // One agent: its instructions, its model and its tools, and what it makes of a request.
-import type { AgentConfig, Compaction } from '@kadre/crds';
+import type { AgentConfig, Citation, Compaction } from '@kadre/crds';
+import { annotated } from './annotations.ts';
 import { AgentFailure } from '../failure.ts';
 import { tokenUsage, type ChatChunk, type ChatCompletion, type ChatMessage, type TokenUsage } from './chat.ts';
 import { callersChunks } from './callers-chunks.ts';
@@ -35,6 +36,8 @@ export interface Answer {
   /** The last completion; `usage` sums all calls of the turn. */
   completion: ChatCompletion;
   usage: TokenUsage;
+  /** What it rests on; absent if nothing was read of Knowledge. */
+  citations?: Citation[];
   /** It is that of another agent, and looks as that one's answers do: text, or data. */
   handedOff?: true;
 }
@@ -189,11 +192,15 @@ async function finished(loop: Loop, completion: ChatCompletion, check: SchemaChe
   });
 }
 
-const summed = ({ usage }: Loop, output: unknown, completion: ChatCompletion): Answer => ({
-  output,
-  completion: { ...completion, usage },
-  usage: tokenUsage(usage),
-});
+function summed({ usage, citations }: Loop, output: unknown, completion: ChatCompletion): Answer {
+  const cited = citations.of(output);
+  return {
+    output,
+    completion: { ...annotated(completion, cited), usage },
+    usage: tokenUsage(usage),
+    ...(cited.length > 0 && { citations: cited }),
+  };
+}
 
 function judge(completion: ChatCompletion, check: SchemaCheck): { output: unknown } | { problem: string } {
   const { content } = messageOf(completion);

@@ -1,4 +1,5 @@
 // The loop as a caller on the chat wire sees it: one answer, in chunks.
+import { annotationsIn } from './annotations.ts';
 import type { ChatChunk, ChatCompletion } from './chat.ts';
 import { Loop, messageOf, type Asked, type LoopParts } from './loop.ts';
 
@@ -27,6 +28,7 @@ async function* loopChunks(
   const loop = new Loop(parts, asked, { streamed: true, restarts: 0 }, onUsage);
   const running = loop.run();
   let between = false;
+  let sent = 0;
   let step = await running.next();
   for (; !step.done; step = await running.next()) {
     if ('restart' in step.value) between = true;
@@ -34,9 +36,17 @@ async function* loopChunks(
     const { chunk } = step.value;
     if (between && chunk.choices[0]?.delta?.content) {
       between = false;
+      sent += BETWEEN.length;
       yield { ...chunk, choices: [{ index: 0, delta: { content: BETWEEN }, finish_reason: null }] };
     }
+    sent += chunk.choices[0]?.delta?.content?.length ?? 0;
     yield chunk;
+  }
+  const { content } = messageOf(step.value);
+  const annotations = annotationsIn(content ?? '', loop.citations.of(content), sent - (content?.length ?? 0));
+  if (annotations.length > 0) {
+    const { id, created } = step.value;
+    yield { id, created, choices: [{ index: 0, delta: { annotations }, finish_reason: null }] };
   }
   yield* endOf(step.value, loop.usage);
 }

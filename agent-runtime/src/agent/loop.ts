@@ -3,6 +3,7 @@
 import type { AgentConfig, Compaction, ToolResult } from '@kadre/crds';
 import { AgentFailure } from '../failure.ts';
 import { AnswerBuilder } from './answer-builder.ts';
+import { Citations } from './citations.ts';
 import { addUsage, type ChatChunk, type ChatCompletion, type ChatMessage, type ModelToolCall } from './chat.ts';
 import { makeRoom } from './compaction.ts';
 import { delegatesOf } from './delegate.ts';
@@ -65,6 +66,8 @@ export class Loop {
   /** Names of tools that the caller brought along, and calls itself. */
   readonly #callers: ReadonlySet<string>;
   readonly #repetition = new Repetition();
+  /** What was read of Knowledge. */
+  readonly citations = new Citations();
   #offered: ToolDefinition[] = [];
   /** Of the last call that was made. */
   #number = 0;
@@ -188,7 +191,9 @@ export class Loop {
     if (takesOver && only && !only.isError) this.#handedOff = handedOff(only);
     for (const [index, result] of results.entries()) {
       const call = calls[index];
-      if (call) this.#messages.push(resultMessage(call, result, config.limits.contextCharacters));
+      if (!call) continue;
+      const numbered = this.citations.numbered(result);
+      this.#messages.push(resultMessage(call, numbered, config.limits.contextCharacters));
     }
   }
 }

@@ -81,8 +81,9 @@ function placeOf(conversation: string | undefined, { memory }: RouteContext) {
   throw badRequest('This agent has no memory: leave context out, or set spec.memory of the Agent.');
 }
 
-function shown({ output, usage }: Answer, { place }: Asked, { agent }: RouteContext) {
-  return { output, usage, model: agent.config.model, ...(place && { context: place.conversation }) };
+function shown({ output, usage, citations }: Answer, { place }: Asked, { agent }: RouteContext) {
+  const cited = citations && { citations };
+  return { output, usage, model: agent.config.model, ...cited, ...(place && { context: place.conversation }) };
 }
 
 type Asked = Omit<Turn, 'signal' | 'place'> & { place?: ReturnType<typeof placeOf> };

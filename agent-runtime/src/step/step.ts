@@ -77,13 +77,13 @@ async function carryOut(
       gateway,
       onCompaction: (compaction) => logger.info(compaction, 'left results of tools out of a long conversation'),
     });
-    const { output } = await agent.answer({
+    const { output, citations } = await agent.answer({
       messages: [userMessage(payload.prompt, payload.input)],
       signal,
       stepToken,
       traceparent: payload.traceparent,
     });
-    return { output };
+    return { output, ...(citations && { citations }) };
   } catch (error) {
     const { reason, message, cause } = asFailure(error);
     if (reason === 'InternalError') logger.error({ err: cause }, 'unexpected error');

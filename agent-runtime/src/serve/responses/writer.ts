@@ -1,6 +1,7 @@
 // What a client of Responses expects to read: items, told as they come, and kept for the whole that is told at the end.
 import type { ToolActivity } from '@kadre/crds';
 import type { Answer, Piece } from '../../agent/agent.ts';
+import { annotationsOf, type Annotation } from '../../agent/citations.ts';
 import type { ChatCompletion, ModelToolCall } from '../../agent/chat.ts';
 import { newId } from '../../agent/memory.ts';
 import { messageOf } from '../../agent/loop.ts';
@@ -69,14 +70,18 @@ export class ResponseWriter {
   }
 
   /** An incomplete one was no answer; the whole does not have it. */
-  #endMessage(status: 'completed' | 'incomplete'): void {
+  #endMessage(status: 'completed' | 'incomplete', citations: NonNullable<Answer['citations']> = []): void {
     const message = this.#message;
     if (message === undefined) return;
     this.#message = undefined;
     const where = { item_id: message.id, output_index: message.place, content_index: 0 };
     this.#tell('response.output_text.done', { ...where, text: message.text, logprobs: [] });
-    this.#tell('response.content_part.done', { ...where, part: textPart(message.text) });
-    this.#end(message, { status, content: [textPart(message.text)] }, status === 'completed');
+    const annotations = annotationsOf(message.text, citations).map((one) => ({ type: 'url_citation', ...one }));
+    for (const [index, annotation] of annotations.entries())
+      this.#tell('response.output_text.annotation.added', { ...where, annotation_index: index, annotation });
+    const part = textPart(message.text, annotations);
+    this.#tell('response.content_part.done', { ...where, part });
+    this.#end(message, { status, content: [part] }, status === 'completed');
   }
 
   /** The agent's own calls look like those of a server of tools: made for the client, who only reads of them. */
@@ -98,11 +103,11 @@ export class ResponseWriter {
     }
   }
 
-  #finish({ output, completion, usage }: Answer): void {
+  #finish({ output, completion, usage, citations }: Answer): void {
     const { tool_calls: calls } = messageOf(completion);
     const text = typeof output === 'string' ? output : JSON.stringify(output);
     if (this.#message === undefined && text !== '') this.#text(text);
-    this.#endMessage('completed');
+    this.#endMessage('completed', citations);
     for (const call of calls ?? []) this.#callersCall(call);
     const cut = completion.choices[0]?.finish_reason === 'length';
     const status = cut ? 'incomplete' : 'completed';
@@ -141,7 +146,9 @@ export class ResponseWriter {
   }
 }
 
-const textPart = (text: string): object => ({ type: 'output_text', text, annotations: [], logprobs: [] });
+const textPart = (text: string, annotations: Annotation[] = []): object => ({
+  ...{ type: 'output_text', text, annotations, logprobs: [] },
+});
 
 const mcpError = (reason = 'ToolFailed'): object => ({
   type: 'mcp_tool_execution_error',
