@@ -10,8 +10,6 @@ export const SANDBOX_KEY_ENV = 'KADRE_SANDBOX_KEY';
 /** What the runner itself may need beside the memory of the program. */
 export const RUNNER_MEMORY_BYTES = 64 * 1024 * 1024;
 
-/** Where the runner works: a volume of a pod. */
-export const SANDBOX_WORK = '/work';
 /** Where programs are looked for before all else. */
 export const PROGRAM_PATH = '/opt/kadre/bin';
 
