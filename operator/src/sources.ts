@@ -7,6 +7,8 @@ import {
   type AgentGrant,
   type AgentSpec,
   type Budget,
+  type Knowledge,
+  type KnowledgeGrant,
   type Model,
   type Tool,
   type ToolGrant,
@@ -62,6 +64,11 @@ export interface GatewaySources extends EngineSources {
     grants(namespace: string, agent: string): readonly ToolGrant[];
     get(namespace: string, name: string): Tool | undefined;
   };
+  /** What agents may search. */
+  knowledge: {
+    grants(namespace: string, agent: string): readonly KnowledgeGrant[];
+    get(namespace: string, name: string): Knowledge | undefined;
+  };
   /** How much agents keep of a conversation. */
   memory: { ofAgent(namespace: string, agent: string): ReturnType<typeof conversationRoom> };
   /** What the ConfigMap says under `prices.json`, by now; undefined if it is not there. */
@@ -84,6 +91,7 @@ export function createGatewaySources(
   const { manager, cache, agents, sources } = watch(options);
   const models = cache<Model>({ apiVersion: API_VERSION, kind: 'Model' });
   const tools = cache<Tool>({ apiVersion: API_VERSION, kind: 'Tool' });
+  const knowledges = cache<Knowledge>({ apiVersion: API_VERSION, kind: 'Knowledge' });
   const prices = options.prices && watchPrices(manager, options.prices);
   return {
     ...sources,
@@ -99,6 +107,10 @@ export function createGatewaySources(
     tools: {
       grants: (namespace, agent) => agents.get(namespace, agent)?.spec.tools ?? [],
       get: (namespace, name) => tools.get(namespace, name),
+    },
+    knowledge: {
+      grants: (namespace, agent) => agents.get(namespace, agent)?.spec.knowledge ?? [],
+      get: (namespace, name) => knowledges.get(namespace, name),
     },
     memory: {
       ofAgent: (namespace, name) => {

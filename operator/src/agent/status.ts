@@ -54,7 +54,7 @@ export function agentStatus(
       health,
       [
         model,
-        ...(tools ? [tools] : []),
+        ...(tools ? [tools] : []), ...(knowledge ? [knowledge] : []),
         ...(knowledge ? [knowledge] : []),
         ...(others ? [others] : []),
         ...(outside ? [outside.fact] : []),
