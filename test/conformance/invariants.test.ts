@@ -18,7 +18,7 @@ const workflow = {
     value('end', { needs: ['work', 'aside'] }),
   ],
 } as WorkflowSpec;
-const one = { name: '', workflows: [], agents: [], models: [], runs: [], script: [], expected: {} };
+const one = { name: '', workflows: [], agents: [], models: [], tools: [], runs: [], script: [], expected: {} };
 
 /** `step` starts, `step!` succeeds, `step?` fails with a fallback to come; each in its first attempt. */
 function log(...words: string[]): LoggedEvent[] {

@@ -127,6 +127,7 @@ function objectsOf(one: Case): object[] {
   }));
   const objects = [
     ...one.models,
+    ...one.tools,
     ...agents,
     ...one.workflows,
     ...[...new Set(people)].map((name) => binding(name, 'kadre-approver')),

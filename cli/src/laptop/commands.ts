@@ -67,7 +67,7 @@ function addRun(program: Command): void {
     .addOption(list('--event <name=json>', 'publish this event once the run has started'))
     .option('-y, --yes', 'approve whatever the run asks for')
     .addOption(list('--answer <step=json>', 'decide this approval: true, false, or what its form asks for'))
-    .addOption(list('--stub <step=json>', 'the output of a container step, which cannot run here'))
+    .addOption(list('--stub <step=json>', 'the output of a container or code step, which cannot run here'))
     .addOption(list('--agent <name=url>', 'ask this agent where it is served already, by A2A'))
     .addOption(list('--tool <name=url>', 'where the MCP server of this Tool runs, whose image cannot run here'))
     .addOption(outputOption())

@@ -1,5 +1,5 @@
 // A folder of the suite: manifests, Runs, what happens from outside, and what must come of it.
-import type { Agent, Model, Run, Workflow } from '@kadre/crds';
+import type { Agent, Model, Run, Tool, Workflow } from '@kadre/crds';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
@@ -11,6 +11,7 @@ export interface Case {
   workflows: Named<Workflow>[];
   agents: Named<Agent>[];
   models: Named<Model>[];
+  tools: Named<Tool>[];
   runs: Named<Run>[];
   script: Act[];
   /** By the name of the Run. */
@@ -76,8 +77,10 @@ export function documents(text: string): Named<{ spec: unknown }>[] {
   });
 }
 
-export function sorted(manifests: Named<{ spec: unknown }>[]): Pick<Case, 'workflows' | 'agents' | 'models' | 'runs'> {
+type Manifests = Pick<Case, 'workflows' | 'agents' | 'models' | 'tools' | 'runs'>;
+
+export function sorted(manifests: Named<{ spec: unknown }>[]): Manifests {
   const of = <Kind extends { spec: unknown }>(kind: string) =>
     manifests.filter((manifest) => manifest.kind === kind) as Named<Kind>[];
-  return { workflows: of('Workflow'), agents: of('Agent'), models: of('Model'), runs: of('Run') };
+  return { workflows: of('Workflow'), agents: of('Agent'), models: of('Model'), tools: of('Tool'), runs: of('Run') };
 }

@@ -90,4 +90,4 @@ function tooMany(steps: readonly (StepEvent | undefined)[], workflow: WorkflowSp
 
 /** With a fallback to come, the last word is not spoken yet. */
 const isEnd = (word: string): boolean => /^(succeeded|failed|cancelled)/.test(word) && !word.endsWith('fallback');
-const isStart = (word: string): boolean => /^(service|job|inline|timer|event|approval)$/.test(word);
+const isStart = (word: string): boolean => /^(service|job|gateway|inline|timer|event|approval)$/.test(word);

@@ -102,6 +102,7 @@ function optionsFor({ name, script }: Case, { metadata, spec }: Case['runs'][num
       limits: [],
       event: [],
       agent: [],
+      tool: [],
       output: 'json',
       quiet: true,
       logLevel: 'silent',

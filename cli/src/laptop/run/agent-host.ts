@@ -127,7 +127,10 @@ class Crew {
     const { agents, models, tools, budgets, secret, store, logger, namespace } = this.#options;
     const named = <T extends { metadata: { name: string } }>(all: readonly T[], where: string, name: string) =>
       where === namespace ? all.find(({ metadata }) => metadata.name === name) : undefined;
-    const { createGateway } = await import('@kadre/gateway');
+    const [{ createGateway }, { createLaptopSandbox }] = await Promise.all([
+      import('@kadre/gateway'),
+      import('@kadre/sandbox'),
+    ]);
     const gateway = createGateway({
       models: {
         get: (where, name) => named(models, where, name),
@@ -150,6 +153,7 @@ class Crew {
       authenticate: (token) => Promise.resolve(this.#tokens.get(token)),
       store,
       logger,
+      sandboxes: createLaptopSandbox(),
       // A server of models or tools on one's own machine is the usual one here.
       limits: { allowLoopback: true, drainMs: 0 },
     });

@@ -107,6 +107,18 @@ ${api}\nkind: Workflow\nmetadata: {name: outer}\nspec: {steps: [{name: a, agent:
     expect(run.workflows['inner']?.steps[0]?.container).toBeUndefined();
   });
 
+  test('with the agents that its agents may ask, and whom these ask; or their addresses', () => {
+    const asking = workflow('outer', '{name: a, agent: {name: writer, prompt: Go}}').replace(
+      'model: m}',
+      'model: m, agents: [{name: editor}]}',
+    );
+    expect(() => pinned(asking, outer)).toThrow(/Agent editor is not among these manifests/);
+    expect(pinned(asking, { ...outer, served: { editor: 'http://localhost:9' } }).pinned.agents).toHaveLength(1);
+    const editor = `---\n${api}\nkind: Agent\nmetadata: {name: editor}\nspec: {instructions: Go, model: m, agents: [{name: writer}]}\n`;
+    const { pinned: run } = pinned(asking + editor, outer);
+    expect(run.agents.map(({ metadata }) => metadata.name)).toEqual(['writer', 'editor']);
+  });
+
   test('with an agent that somebody else serves, which need not be described', () => {
     const steps = '{name: a, agent: {name: stranger, prompt: Go}}';
     expect(
@@ -121,7 +133,12 @@ ${api}\nkind: Workflow\nmetadata: {name: outer}\nspec: {steps: [{name: a, agent:
       {},
       /step train of inner runs the container trainer:1.*--stub train=JSON/,
     ],
-    ['a stub for no step', call, { stubs: { train: 1, trian: 2 } }, /--stub trian: no container step has this name/],
+    [
+      'a stub for no step',
+      call,
+      { stubs: { train: 1, trian: 2 } },
+      /--stub trian: no container or code step has this name/,
+    ],
     ['an address for no agent', call, { stubs: { train: 1 }, served: { x: 'http://x' } }, /--agent x: no step asks/],
     [
       'an agent that is not there',

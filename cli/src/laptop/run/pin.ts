@@ -13,6 +13,7 @@ import {
   type WorkflowSpec,
 } from '@kadre/crds';
 import { calledWorkflows, walkSteps } from '@kadre/engine';
+import { notOnLaptop } from '@kadre/sandbox';
 import { UsageError } from '../errors.ts';
 import { find, findSecret, namesOf, type Catalog } from '../manifests/catalog.ts';
 import { soundness } from '../manifests/check.ts';
@@ -59,7 +60,7 @@ export function pin(catalog: Catalog, target: Target, options: PinOptions): { pi
   const models = search.models(agents, options.env);
   const tools = search.tools(agents, specs, options.env).map((tool) => search.served(tool, options.servers));
   const budgets = search.budgets();
-  noticeStrangers(options, specs, search.obstacles);
+  noticeStrangers(options, specs, agents, search.obstacles);
   for (const name of options.servers.keys()) {
     if (!tools.some(({ object }) => object.metadata.name === name))
       search.obstacles.push(`--tool ${name}: no agent or step of this run has this Tool`);
@@ -131,19 +132,29 @@ class Search {
     return [...found.values()].filter((one) => one !== undefined);
   }
 
-  /** Those that the steps ask, but for those that somebody else serves. */
+  /** Those that the steps ask, and whom these ask, but for those that somebody else serves. */
   agents(specs: readonly WorkflowSpec[], served: PinOptions['served']): Found<Agent>[] {
     const names = new Set(specs.flatMap((spec) => stepsOf(spec).flatMap(({ agent }) => agent?.name ?? [])));
-    return [...names].flatMap((name) => {
-      if (served.has(name)) return [];
-      const agent = this.#find('Agent', name, `add -f with its file, or --agent ${name}=URL if it is served already`);
-      const image = agent?.object.spec.runtime?.image;
-      if (!agent || image === undefined) return agent ?? [];
-      this.obstacles.push(
-        `Agent ${name} runs the image ${image}, and images run in clusters alone: start it yourself and add --agent ${name}=URL`,
-      );
-      return [];
-    });
+    const found: Found<Agent>[] = [];
+    // It grows on the way: by all whom these ask.
+    for (const name of names) {
+      if (served.has(name)) continue;
+      const agent = this.#agent(name);
+      if (!agent) continue;
+      found.push(agent);
+      for (const asked of agent.object.spec.agents ?? []) names.add(asked.name);
+    }
+    return found;
+  }
+
+  #agent(name: string): Found<Agent> | undefined {
+    const agent = this.#find('Agent', name, `add -f with its file, or --agent ${name}=URL if it is served already`);
+    const image = agent?.object.spec.runtime?.image;
+    if (!agent || image === undefined) return agent;
+    this.obstacles.push(
+      `Agent ${name} runs the image ${image}, and images run in clusters alone: start it yourself and add --agent ${name}=URL`,
+    );
+    return undefined;
   }
 
   models(agents: readonly Found<Agent>[], env: Environment): Found<Model>[] {
@@ -208,7 +219,7 @@ function stepsOf(spec: WorkflowSpec): Step[] {
 
 /**
  * The workflow as it can be run in one process: agents are asked here, wherever a cluster would run them, and what only a
- * container does has an output that somebody has given.
+ * container does, or a sandbox that is not to be had here, has an output that somebody has given.
  */
 function localized(
   spec: WorkflowSpec,
@@ -218,11 +229,14 @@ function localized(
   warnings: string[],
 ): WorkflowSpec {
   return mapSteps(spec, (step) => {
-    const { name, container, agent } = step;
-    if (!container) return agent ? { ...step, agent: withoutPod(agent, name, warnings) } : step;
+    const { name, container, code, agent } = step;
+    if (!container && !code) return agent ? { ...step, agent: withoutPod(agent, name, warnings) } : step;
     const { needs, when, forEach } = step;
     // Nothing is left of it that could fail, take long or need another round.
     if (stubs.has(name)) return { name, needs, when, forEach, value: literal(stubs.get(name)) };
+    const refusal = code && notOnLaptop(code.sandbox ?? {});
+    if (refusal !== undefined) obstacles.push(`step ${name} of ${workflow}: ${refusal}`);
+    if (!container) return step;
     obstacles.push(
       `step ${name} of ${workflow} runs the container ${container.image}, and containers run in clusters alone: ` +
         `apply the workflow there, or give the step's output here with --stub ${name}=JSON`,
@@ -252,13 +266,22 @@ export function literal(value: unknown): unknown {
 }
 
 /** A name that nothing has is a slip of the pen. */
-function noticeStrangers({ stubs, served }: PinOptions, specs: readonly WorkflowSpec[], obstacles: string[]): void {
+function noticeStrangers(
+  { stubs, served }: PinOptions,
+  specs: readonly WorkflowSpec[],
+  agents: readonly Found<Agent>[],
+  obstacles: string[],
+): void {
   const steps = specs.flatMap(stepsOf);
   for (const name of stubs.keys()) {
-    if (!steps.some((step) => step.name === name && step.container))
-      obstacles.push(`--stub ${name}: no container step has this name`);
+    if (!steps.some((step) => step.name === name && (step.container ?? step.code)))
+      obstacles.push(`--stub ${name}: no container or code step has this name`);
   }
+  const asked = new Set([
+    ...steps.flatMap(({ agent }) => agent?.name ?? []),
+    ...agents.flatMap(({ object }) => (object.spec.agents ?? []).map(({ name }) => name)),
+  ]);
   for (const name of served.keys()) {
-    if (!steps.some((step) => step.agent?.name === name)) obstacles.push(`--agent ${name}: no step asks this agent`);
+    if (!asked.has(name)) obstacles.push(`--agent ${name}: no step asks this agent`);
   }
 }

@@ -45,6 +45,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const engine = await startEngine({
     ...{ store, logger, signal: stopping.signal },
     ...{ agents: host.directory, gateway: host.gateway },
+    // It is in this process: what it cannot do now it cannot do later.
+    limits: { gatewayPatience: 1_000 },
   });
   const reader = new Reader(store, record.uid);
   return {

@@ -1,8 +1,10 @@
-// The agents of a case as they are in a cluster: each is the agent-runtime, all reach their models through the gateway.
+// The agents of a case as they are in a cluster: each is the agent-runtime, all reach their models through the gateway. Steps
+// reach tools and sandboxes through it, too.
 import { createRuntime, type Runtime } from '@kadre/agent-runtime';
-import { agentConfig, STEP_HEADER, type Model } from '@kadre/crds';
+import { agentConfig, STEP_HEADER, toolSpec, type Model, type Tool } from '@kadre/crds';
 import type { AgentDirectory } from '@kadre/engine';
 import { createGateway } from '@kadre/gateway';
+import { createLaptopSandbox } from '@kadre/sandbox';
 import { verifyStepToken, type Store } from '@kadre/store';
 import { pino } from 'pino';
 import type { Case } from '../case.ts';
@@ -15,6 +17,8 @@ const TOKEN = 'token-of-agent-';
 
 export interface HostedAgents {
   directory: AgentDirectory;
+  /** Address of the gateway. */
+  gateway: () => Promise<string>;
   /** How often models were asked for an attempt of a run, such as draft/1. */
   asked(run: string): Record<string, number>;
   close(): Promise<void>;
@@ -24,6 +28,8 @@ export async function hostAgents(one: Case, store: Store, clock: FastClock): Pro
   const asked = new Map<string, Record<string, number>>();
   const gateway = createGateway({
     models: modelsOf(one),
+    tools: { grants: () => [], get: toolsOf(one) },
+    sandboxes: createLaptopSandbox(),
     secrets: { read: () => Promise.resolve(undefined) },
     authenticate: (token) => {
       const agent = token.slice(TOKEN.length);
@@ -40,8 +46,9 @@ export async function hostAgents(one: Case, store: Store, clock: FastClock): Pro
     if (claims) count(asked, claims.run, `${claims.step}/${claims.attempt}`);
     proceed();
   });
-  const gatewayUrl = one.agents.length === 0 ? '' : await gateway.listen({ host: '127.0.0.1', port: 0 });
-  const hosted = await Promise.all(one.agents.map((agent) => serve(agent, gatewayUrl)));
+  let listening: Promise<string> | undefined;
+  const gatewayUrl = () => (listening ??= gateway.listen({ host: '127.0.0.1', port: 0 }));
+  const hosted = await Promise.all(one.agents.map(async (agent) => serve(agent, await gatewayUrl())));
   const urls = new Map(hosted.map(({ name, url }) => [name, url]));
   return {
     directory: {
@@ -50,6 +57,7 @@ export async function hostAgents(one: Case, store: Store, clock: FastClock): Pro
         return url === undefined ? { found: false, serving: false } : { found: true, serving: true, url };
       },
     },
+    gateway: gatewayUrl,
     asked: (run) => asked.get(run) ?? {},
     close: async () => {
       await Promise.all(hosted.map(({ runtime }) => runtime.shutdown(0)));
@@ -71,18 +79,22 @@ async function serve(
   return { name, url: await runtime.listen({ host: '127.0.0.1', port: 0 }), runtime };
 }
 
+const created = (name: string) => ({
+  ...{ name, namespace: NAMESPACE, uid: name, generation: 1 },
+  creationTimestamp: '2026-01-01T00:00:00Z',
+});
+
+function toolsOf({ tools }: Case) {
+  const all = tools.map(({ metadata: { name }, spec, ...tool }) => ({
+    ...tool,
+    spec: toolSpec.parse(spec),
+    metadata: created(name),
+  })) as Tool[];
+  return (_namespace: string, name: string) => all.find(({ metadata }) => metadata.name === name);
+}
+
 function modelsOf({ models }: Case) {
-  const all = models.map((model) => {
-    const { name } = model.metadata;
-    const metadata = {
-      name,
-      namespace: NAMESPACE,
-      uid: name,
-      generation: 1,
-      creationTimestamp: '2026-01-01T00:00:00Z',
-    };
-    return { ...model, metadata } as Model;
-  });
+  const all = models.map((model) => ({ ...model, metadata: created(model.metadata.name) }) as Model);
   return {
     get: (_namespace: string, name: string) => all.find(({ metadata }) => metadata.name === name),
     list: () => all,

@@ -19,6 +19,7 @@ export interface Engines {
 export interface EngineSurroundings {
   store: Store;
   agents: AgentDirectory;
+  gateway: () => Promise<string>;
   clock: FastClock;
   /** How much faster than outside time runs. */
   factor: number;
@@ -50,12 +51,17 @@ function fault(deaths: Deaths): { at: number; when: 'before' | 'after'; dies: bo
 }
 
 async function live(
-  { store, agents, clock, factor }: EngineSurroundings,
+  { store, agents, gateway, clock, factor }: EngineSurroundings,
   mortal: FailingStore,
   stop: AbortSignal,
 ): Promise<void> {
   const over = new AbortController();
-  const limits = { poll: 50 * factor, agentPatience: 30_000 * factor, stopGrace: 10_000 * factor };
+  const limits = {
+    poll: 50 * factor,
+    agentPatience: 30_000 * factor,
+    gatewayPatience: 30_000 * factor,
+    stopGrace: 10_000 * factor,
+  };
   let seat: number | undefined;
   const seated = new Proxy(mortal.store, {
     get: (target, name, receiver) =>
@@ -63,7 +69,7 @@ async function live(
         ? async (ttl: number) => (seat = await target.joinEngines(ttl))
         : (Reflect.get(target, name, receiver) as unknown),
   });
-  const engine = await startEngine({ store: seated, agents, logger, signal: over.signal, clock, limits });
+  const engine = await startEngine({ store: seated, agents, gateway, logger, signal: over.signal, clock, limits });
   await Promise.race([mortal.struck, aborted(stop)]);
   over.abort();
   await engine.stopped;

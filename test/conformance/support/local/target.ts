@@ -18,7 +18,10 @@ export async function startLocal(one: Case, open: () => Promise<Store>, deaths: 
   const store = await open();
   const clock = fastClock(FACTOR);
   const agents = await hostAgents(one, store, clock);
-  const engines = runEngines({ store, agents: agents.directory, clock, factor: FACTOR }, deaths);
+  const engines = runEngines(
+    { store, agents: agents.directory, gateway: agents.gateway, clock, factor: FACTOR },
+    deaths,
+  );
   return {
     apply: async (run: Named<Run>) => {
       await store.submitRun(await submissionOf(one, run, store));
