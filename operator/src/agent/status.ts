@@ -54,7 +54,7 @@ export function agentStatus(
       health,
       [
         model,
-        ...(tools ? [tools] : []), ...(knowledge ? [knowledge] : []),
+        ...(tools ? [tools] : []),
         ...(knowledge ? [knowledge] : []),
         ...(others ? [others] : []),
         ...(outside ? [outside.fact] : []),
