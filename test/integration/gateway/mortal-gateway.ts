@@ -1,12 +1,12 @@
 // A gateway in a process of its own, which may be killed at one chosen write: before it, or after it is safe but before
 // anybody has heard of it. Arguments: the store's file, the address of its provider and its tool, the number of the write,
-// before|after.
+// before|after, and `approval` if people must approve the calls of its tool.
 import type { Budget, Model, Tool } from '@kadre/crds';
 import { createGateway } from '@kadre/gateway';
 import { openSqliteStore, type Store } from '@kadre/store';
 import pino from 'pino';
 
-const [path = '', provider = '', at = '0', when = 'before'] = process.argv.slice(2);
+const [path = '', provider = '', at = '0', when = 'before', asks] = process.argv.slice(2);
 
 const metadata = {
   namespace: 'team-a',
@@ -39,6 +39,7 @@ const tool: Tool = {
     http: { method: 'POST', url: provider, input: { schema: { type: 'object' } } },
     trust: 'trusted',
     consequential: true,
+    ...(asks === 'approval' && { approval: {} }),
   },
 };
 

@@ -6,7 +6,7 @@ import { mintStepToken, openSqliteStore } from '@kadre/store';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { step } from './bed.ts';
+import { step, until } from './bed.ts';
 import { startMortalGateway } from './mortal.ts';
 import { json, startToolServer, type ToolServer } from './tool-bed.ts';
 
@@ -23,7 +23,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function ask(url: string, token: string, call: number): Promise<{ text: string; replayed: boolean } | undefined> {
+interface Told {
+  status: number;
+  text: string;
+  replayed: boolean;
+}
+
+async function ask(url: string, token: string, call: number): Promise<Told | undefined> {
   try {
     const response = await fetch(`${url}/v1/tools/call`, {
       method: 'POST',
@@ -36,7 +42,8 @@ async function ask(url: string, token: string, call: number): Promise<{ text: st
       body: JSON.stringify({ name: 't', arguments: JSON.stringify({ call }) }),
     });
     const { content } = (await response.json()) as ToolResult;
-    return { text: JSON.stringify(content), replayed: response.headers.has(REPLAYED_HEADER) };
+    const { status, headers } = response;
+    return { status, text: JSON.stringify(content), replayed: headers.has(REPLAYED_HEADER) };
   } catch {
     return undefined;
   }
@@ -76,3 +83,36 @@ test.each(CALLS.flatMap((at) => [[at, 'before'] as const, [at, 'after'] as const
     expect(server.asked).toHaveLength(CALLS.length + (when === 'before' ? 1 : 0));
   },
 );
+
+test('killed while it waits for people, and again before it could write what came of their decision', async () => {
+  const done = new Set<string>();
+  server.asked.length = 0;
+  server.answer = (response, { headers }) => {
+    done.add(String(headers['idempotency-key']));
+    json(response, done.size);
+  };
+  const path = join(folder, 'people.db');
+  const store = openSqliteStore(path);
+  await store.submitRun({ uid: step.run, namespace: 'team-a', name: 'r', subject: 's', workflow: {}, input: {} });
+  const token = mintStepToken(await store.secret('step-token'), step, Date.now() + 600_000);
+  const start = (...fault: string[]) => startMortalGateway(path, server.url, ...fault, 'approval');
+
+  const first = await start('0', 'before');
+  const waiting = ask(first.url, token, 1);
+  await until(async () => (await store.openApprovals()).length > 0);
+  await first.kill();
+  expect(await waiting).toBeUndefined();
+  const [approval] = await store.openApprovals();
+  await store.decideApproval(String(approval?.key), { approved: true, by: 'bob', at: 1 });
+
+  const second = await start('1', 'before');
+  expect(await ask(second.url, token, 1)).toBeUndefined();
+  await second.kill();
+  const third = await start('0', 'before');
+  expect(await ask(third.url, token, 1)).toMatchObject({ status: 200, replayed: false });
+  expect(await ask(third.url, token, 1)).toMatchObject({ status: 200, replayed: true });
+  await third.kill();
+  expect([server.asked.length, done.size]).toEqual([2, 1]);
+  expect(await store.approvalsOfRun(step.run)).toHaveLength(1);
+  await store.close();
+});
