@@ -19,6 +19,15 @@ AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 # Number on x86_64, number on aarch64; None where there is no such call.
 SOCKETS = {"socket": (41, 198), "socketpair": (53, 199)}
 CLONE = (56, 220)
+# The first argument is a process, and 0 is oneself: whoever runs as the same user could set the bounds of the runner, too.
+OF_ONESELF = {
+    "prlimit64": (302, 261),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setattr": (314, 274),
+    "sched_setaffinity": (203, 122),
+}
+SETPRIORITY = (141, 140)
 # Its flags lie in memory, where a filter cannot look. The C library takes clone instead.
 ABSENT = {
     "clone3": (435, 435),
@@ -34,7 +43,11 @@ REFUSED = {
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
     "process_madvise": (440, 440),
+    "process_mrelease": (448, 448),
     "pidfd_getfd": (438, 438),
+    "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
+    "ioprio_set": (251, 30),
     "kcmp": (312, 272),
     # Namespaces and mounts
     "unshare": (272, 97),
@@ -96,7 +109,8 @@ X32 = 0x40000000
 ALLOW = 0x7FFF0000
 KILL = 0x80000000
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16
+NUMBER, ARCHITECTURE, FIRST_ARGUMENT, SECOND_ARGUMENT = 0, 4, 16, 24
+AF_UNIX = 1
 
 
 class Unsafe(Exception):
@@ -115,7 +129,9 @@ def guard_self() -> None:
     if os.access("/proc/sys/kernel/core_pattern", os.W_OK):
         raise Unsafe("its user may change settings of the kernel; run it as an ordinary user")
     prctl(PR_SET_DUMPABLE, 0)
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    # The first process of a namespace has all orphans anyway.
+    if os.getpid() != 1:
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
@@ -130,7 +146,6 @@ def confine_program(limits: dict) -> None:
     bound(resource.RLIMIT_FSIZE, limits["fileBytes"])
     # Counts threads, too, of which Node alone has a dozen. The watch counts processes.
     bound(resource.RLIMIT_NPROC, max(64, 8 * limits["processes"]) if in_own_user_namespace() else 4096)
-    bound(resource.RLIMIT_MSGQUEUE, 0)
     bound(resource.RLIMIT_MEMLOCK, 64 * 1024)
     os.umask(0o077)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
@@ -176,13 +191,10 @@ def filter_for(machine: str) -> list:
             if numbers[column] is not None:
                 steps += [(EQUAL, 0, 1, numbers[column]), (RETURN, 0, 0, refusal(code))]
     for numbers in SOCKETS.values():
-        steps += [
-            (EQUAL, 0, 4, numbers[column]),
-            (LOAD, 0, 0, FIRST_ARGUMENT),
-            (EQUAL, 1, 0, 1),  # AF_UNIX
-            (RETURN, 0, 0, refusal(errno.EACCES)),
-            (RETURN, 0, 0, ALLOW),
-        ]
+        steps += only_if(numbers[column], [(FIRST_ARGUMENT, AF_UNIX)], errno.EACCES)
+    for numbers in OF_ONESELF.values():
+        steps += only_if(numbers[column], [(FIRST_ARGUMENT, 0)], errno.EPERM)
+    steps += only_if(SETPRIORITY[column], [(FIRST_ARGUMENT, 0), (SECOND_ARGUMENT, 0)], errno.EPERM)
     steps += [
         (EQUAL, 0, 3, CLONE[column]),
         (LOAD, 0, 0, FIRST_ARGUMENT),
@@ -191,6 +203,14 @@ def filter_for(machine: str) -> list:
         (RETURN, 0, 0, ALLOW),
     ]
     return steps
+
+
+def only_if(number: int, arguments: list, code: int) -> list:
+    """The call is allowed if its arguments are these. All of them are numbers of 32 bits."""
+    tests = []
+    for place, value in arguments:
+        tests += [(LOAD, 0, 0, place), (EQUAL, 1, 0, value), (RETURN, 0, 0, refusal(code))]
+    return [(EQUAL, 0, len(tests) + 1, number), *tests, (RETURN, 0, 0, ALLOW)]
 
 
 def refusal(code: int) -> int:

@@ -42,11 +42,15 @@ class Program:
         signals.on(signal.SIGCHLD, self.look_for_end)
         self.start()
         watches = [asyncio.ensure_future(watch) for watch in (self.watch_processes(), self.watch_files())]
-        await self.stopped.wait()
+        # Without its watches no program goes on.
+        over = asyncio.ensure_future(self.stopped.wait())
+        await asyncio.wait([over, *watches], return_when=asyncio.FIRST_COMPLETED)
         timer.cancel()
-        for watch in watches:
-            watch.cancel()
         await self.kill()
+        for watch in (over, *watches):
+            if watch.done():
+                watch.result()
+            watch.cancel()
         duration = int((time.monotonic() - started) * 1000)
         self.print_rest()
         if self.reason == "Exited":

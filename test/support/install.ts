@@ -20,7 +20,7 @@ export async function installKadre(heading: (stage: string) => void = console.lo
   const kubeconfig = /^export KUBECONFIG=(.+)$/m.exec(up)?.[1]?.trim();
   if (!kubeconfig) throw new Error('`make cluster` did not say where its kubeconfig is.');
 
-  heading('The images kadre and kadre-agent-runtime');
+  heading('The images');
   await show(['scripts/image.ts']);
   const index = JSON.parse(await readFile(join(root, '.cache', 'images', 'index.json'), 'utf8')) as {
     images: { archive: string; digest: string }[];

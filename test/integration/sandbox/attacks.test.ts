@@ -89,7 +89,7 @@ const PRELUDE = `import ctypes, errno, os, platform
 libc = ctypes.CDLL(None, use_errno=True)
 runner = os.getppid()
 x86 = platform.machine() == 'x86_64'
-numbers = {'ptrace': (101, 117), 'process_vm_readv': (310, 270), 'unshare': (272, 97), 'mount': (165, 40)}
+numbers = {'ptrace': (101, 117), 'process_vm_readv': (310, 270), 'unshare': (272, 97), 'mount': (165, 40), 'prlimit64': (302, 261), 'sched_setaffinity': (203, 122), 'setpriority': (141, 140)}
 def refused(name, *arguments):
   ctypes.set_errno(0)
   assert libc.syscall(numbers[name][0 if x86 else 1], *arguments) == -1 and ctypes.get_errno() == errno.EPERM, (name, ctypes.get_errno())
@@ -124,6 +124,12 @@ socket.socketpair()`,
       `for flags in (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000): refused('unshare', flags)`,
     ),
     refused('make namespaces with clone', `assert libc.syscall(56 if x86 else 220, 0x10000011, 0, 0, 0, 0) == -1`),
+    refused(
+      'bind the runner, or slow it down',
+      `refused('prlimit64', runner, 7, ctypes.byref((ctypes.c_ulong * 2)(0, 0)), 0); refused('sched_setaffinity', runner, 8, b'\\x01' + bytes(7))
+refused('setpriority', 0, runner, 19); refused('setpriority', 2, 0, 19)
+os.nice(1); __import__('resource').setrlimit(7, (64, 64)); os.sched_setaffinity(0, os.sched_getaffinity(0))`,
+    ),
     refused('mount', `refused('mount', b'none', b'/tmp', b'tmpfs', 0, 0)`),
     refused(
       'use io_uring',
