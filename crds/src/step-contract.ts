@@ -92,6 +92,7 @@ export const toolActivity = z.object({
   tool: z.string().max(128),
   phase: z.enum(['Running', 'Succeeded', 'Failed']),
   arguments: z.string().max(1024).optional().describe('The beginning of the JSON that the model wrote.'),
+  output: z.string().max(65_536).optional().describe('While it runs: what it has printed since it was last told.'),
   reason: z.enum(failureReasons).optional().describe('Why it failed.'),
 });
 export type ToolActivity = z.infer<typeof toolActivity>;
@@ -121,6 +122,13 @@ export const TOOLS_PATH = '/v1/tools';
  * people have not decided yet. The same call under the same number is asked again then, at once.
  */
 export const TOOL_CALL_PATH = '/v1/tools/call';
+/**
+ * Who accepts this of {@link TOOL_CALL_PATH} may be told what the tool prints: lines with a {@link toolProgress}, and what the
+ * answer would be else in the last one.
+ */
+export const PROGRESS_TYPE = 'application/x-ndjson';
+export const toolProgress = z.object({ progress: z.string() });
+export type ToolProgress = z.infer<typeof toolProgress>;
 /**
  * Gateway route: nobody wants the answer of this {@link toolCall} any more, which other agents are at work on. Of a step alone:
  * outside of steps whoever hangs up says as much, but a step may only have lost its pod, and be begun anew.

@@ -27,6 +27,8 @@ export interface ToolCallRequest {
   signal: AbortSignal;
   /** Sent along where the tool is reached over HTTP, such as traceparent. */
   headers: Readonly<Record<string, string>>;
+  /** Is told what the tool prints while it is at work. */
+  progress?: (text: string) => void;
   /** Who asks. Absent where nobody but a test does. */
   caller?: ToolCaller;
 }

@@ -34,6 +34,8 @@ export interface GatewayRequest {
   otherwise: 'ModelFailed' | 'ToolFailed';
   /** Not to be asked again once it may have been carried out. */
   once?: boolean;
+  /** Is told of the answer as it comes. */
+  onText?: (piece: string) => void;
 }
 
 export interface GatewayClient {
@@ -81,9 +83,10 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
       persist(options, errand, async () => {
         const answer = await attempt(options, http, errand, request);
         if (answer instanceof AgentFailure) return answer;
-        return guarded(errand, () => readText(answer, MAX_ANSWER_BYTES, request.otherwise)).catch((error: unknown) =>
-          // Outside of steps nobody has kept the answer, and asking again would pay for it twice.
-          errand.stepToken === undefined ? throwUnsure(error) : mendable(error),
+        return guarded(errand, () => readText(answer, MAX_ANSWER_BYTES, request.otherwise, request.onText)).catch(
+          (error: unknown) =>
+            // Outside of steps nobody has kept the answer, and asking again would pay for it twice.
+            errand.stepToken === undefined ? throwUnsure(error) : mendable(error),
         );
       }),
     warmUp: async () => {
@@ -256,12 +259,19 @@ function reasonOfStatus(status: number, otherwise: GatewayRequest['otherwise']):
   return status >= 500 ? 'ModelUnavailable' : otherwise;
 }
 
-async function readText(body: AsyncIterable<unknown>, limit: number, otherwise: FailureReason): Promise<string> {
+async function readText(
+  body: AsyncIterable<unknown>,
+  limit: number,
+  otherwise: FailureReason,
+  onText?: (piece: string) => void,
+): Promise<string> {
+  const decoder = new TextDecoder();
   const parts: Uint8Array[] = [];
   let size = 0;
   for await (const part of body) {
     parts.push(part as Uint8Array);
     size += (part as Uint8Array).byteLength;
+    onText?.(decoder.decode(part as Uint8Array, { stream: true }));
     if (size > limit) throw new AgentFailure(otherwise, `The answer of the gateway is larger than ${limit} bytes.`);
   }
   return Buffer.concat(parts).toString('utf8');

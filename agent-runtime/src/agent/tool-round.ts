@@ -4,7 +4,7 @@ import { AgentFailure } from '../failure.ts';
 import type { ModelToolCall } from './chat.ts';
 import { askAgent, delegationOf, notAlone, type Delegate } from './delegate.ts';
 import type { Errand } from './gateway-client.ts';
-import { problem, type ToolClient } from './tool-client.ts';
+import { problem, type OnTheWay, type ToolClient } from './tool-client.ts';
 
 export interface Round {
   calls: readonly ModelToolCall[];
@@ -30,6 +30,8 @@ export interface Told {
 const MAX_CALLS = 32;
 const MAX_NAME = 128;
 const MAX_SHOWN = 1024;
+/** As the contract has it; the gateway tells no more of one call. */
+const MAX_PRINTED = 65_536;
 const TOO_MANY = `Not done: only the first ${MAX_CALLS} calls of an answer are. Make this one in your next answer.`;
 const NOT_ALONE =
   'Not done: this tool belongs to whoever asks you, and an answer that calls it must call no others. Call it again by itself.';
@@ -49,6 +51,7 @@ export async function* playRound(
   const signal = AbortSignal.any([errand.signal, rejected.signal]);
   const underWay = new Map<number, Promise<number>>();
   const waiting = new Waiting();
+  const printed = new Printed();
   let numbers = 0;
   try {
     for (const [index, call] of round.calls.entries()) {
@@ -60,7 +63,10 @@ export async function* playRound(
       const number = round.number + numbers;
       numbers += 1;
       const asked = { ...errand, signal, number };
-      const made = makeCall(tools, asked, call, round, waiting.begin(index)).then((result) => {
+      const made = makeCall(tools, asked, call, round, {
+        waiting: waiting.begin(index),
+        output: printed.of(index),
+      }).then((result) => {
         results[index] = result;
         return index;
       });
@@ -75,7 +81,11 @@ export async function* playRound(
     const first = round.number;
     const order = [...underWay.keys()];
     while (underWay.size > 0) {
-      const index = await Promise.race([...underWay.values(), waiting.changed]);
+      const index = await Promise.race([...underWay.values(), waiting.changed, printed.changed]);
+      for (const { index: whose, output } of printed.take()) {
+        const call = round.calls[whose];
+        if (call) yield { activity: { ...activityOf(call, first + order.indexOf(whose)), phase: 'Running', output } };
+      }
       if (index !== undefined) underWay.delete(index);
       if (waiting.take(index)) yield { waiting: waiting.approvals };
       if (index === undefined) continue;
@@ -111,19 +121,20 @@ function makeCall(
   errand: Parameters<ToolClient['call']>[0],
   call: ModelToolCall,
   { tainted, delegates, conversation }: Round,
-  onWaiting: (approval: string) => void,
+  on: OnTheWay,
 ): Promise<ToolResult> {
   // In a step the gateway knows by itself.
   const outside = errand.stepToken === undefined ? { tainted } : {};
   const asked = { name: call.function.name, arguments: argumentsOf(call), ...outside };
   const delegate = delegates.get(asked.name);
-  if (!delegate) return tools.call(errand, asked, onWaiting);
+  if (!delegate) return tools.call(errand, asked, on);
   return askAgent(tools, errand, { ...asked, ...(delegate.handOff && { conversation: conversation() }) });
 }
 
 /** Which calls wait for people, by their place among those of the answer. */
 class Waiting {
   readonly #byCall = new Map<number, string>();
+  #news = false;
   #change = Promise.withResolvers<undefined>();
 
   /** Resolves when a call begins to wait. */
@@ -139,6 +150,7 @@ class Waiting {
     return (approval) => {
       if (this.#byCall.get(call) === approval) return;
       this.#byCall.set(call, approval);
+      this.#news = true;
       this.#change.resolve(undefined);
     };
   }
@@ -146,7 +158,34 @@ class Waiting {
   /** Whether there is news, be it by this call which is over. */
   take(ended: number | undefined): boolean {
     if (ended !== undefined) return this.#byCall.delete(ended);
+    if (!this.#news) return false;
+    this.#news = false;
     this.#change = Promise.withResolvers();
     return true;
+  }
+}
+
+/** What tools have printed and nobody has been told yet. */
+class Printed {
+  readonly #byCall = new Map<number, string>();
+  #change = Promise.withResolvers<undefined>();
+
+  /** Resolves when there is something to tell. */
+  get changed(): Promise<undefined> {
+    return this.#change.promise;
+  }
+
+  of(call: number): (text: string) => void {
+    return (text) => {
+      this.#byCall.set(call, (this.#byCall.get(call) ?? '') + text);
+      this.#change.resolve(undefined);
+    };
+  }
+
+  take(): { index: number; output: string }[] {
+    const all = [...this.#byCall].map(([index, output]) => ({ index, output: output.slice(-MAX_PRINTED) }));
+    this.#byCall.clear();
+    this.#change = Promise.withResolvers();
+    return all;
   }
 }

@@ -5,19 +5,25 @@ import { ToolError, toolTimeoutMs, type RunProgram, type ToolFault } from '@kadr
 import { DEFAULT_SANDBOX, jobOf, runProgram, stopOf } from './programs.ts';
 
 export function runInTool(host: SandboxHost): RunProgram {
-  return async (program, { tool, signal }, { caller, idempotencyKey }) => {
+  return async (program, { tool, signal }, { caller, idempotencyKey, progress }) => {
     const { metadata, spec } = tool;
     const sandbox = sandboxOf(spec);
     const asked = jobOf(program, sandbox, toolTimeoutMs(spec));
     if ('problem' in asked) throw new ToolError('malformed', asked.problem);
     const { namespace = '' } = metadata;
     try {
-      const { end, ...printed } = await runProgram(host, sandbox, asked.job, {
-        caller: caller ?? { namespace },
-        tool: metadata.name,
-        idempotencyKey,
-        signal,
-      });
+      const { end, ...printed } = await runProgram(
+        host,
+        sandbox,
+        asked.job,
+        {
+          caller: caller ?? { namespace },
+          tool: metadata.name,
+          idempotencyKey,
+          signal,
+        },
+        progress,
+      );
       const { reason, exitCode, output, outputProblem, files, leftOut } = end;
       const stop = stopOf(reason, asked.job);
       return {

@@ -50,11 +50,16 @@ export async function runProgram(
   spec: SandboxSpec,
   job: SandboxJob,
   call: Omit<SandboxCall, 'onOutput'>,
+  onOutput?: (text: string) => void,
 ): Promise<Ran> {
   const printed: Record<'stdout' | 'stderr', string[]> = { stdout: [], stderr: [] };
   const end = await host.run(spec, job, {
     ...call,
-    onOutput: (piece) => ('stdout' in piece ? printed.stdout.push(piece.stdout) : printed.stderr.push(piece.stderr)),
+    onOutput: (piece) => {
+      if ('stdout' in piece) printed.stdout.push(piece.stdout);
+      else printed.stderr.push(piece.stderr);
+      onOutput?.('stdout' in piece ? piece.stdout : piece.stderr);
+    },
   });
   return { end, stdout: printed.stdout.join(''), stderr: printed.stderr.join('') };
 }

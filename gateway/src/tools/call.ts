@@ -111,6 +111,7 @@ async function attempt(
       signal,
       headers,
       caller: toolCaller(request),
+      ...(request.progress && { progress: request.progress }),
     };
     return await execute(services, request, offered, sent, lease, (reason) =>
       decide(request, offered, { allowed: false, rule: 'address', reason }),

@@ -25,6 +25,7 @@ import { createOffers, type Offers } from './offers.ts';
 import { createPinnedList, type PinnedList } from './pinned-list.ts';
 import { createPolicy } from './policy.ts';
 import { createToolSecrets } from './secrets.ts';
+import { withProgress } from './progress.ts';
 import { createVerdicts } from './verdicts.ts';
 import { createWatch } from './watch.ts';
 
@@ -122,10 +123,16 @@ const listed = ({ functionName, description, inputSchema, delegation }: Offered)
 
 function calling(api: FastifyInstance, services: ToolDoorServices, callTool: CallTool): void {
   const patient = { ...services, limits: { ...services.limits, callMs: LONGEST_TIMER_MS } };
-  const call = async (http: FastifyRequest, reply: FastifyReply, asked: ToolCall, signal: AbortSignal) => {
+  const call = async (
+    http: FastifyRequest,
+    reply: FastifyReply,
+    asked: ToolCall,
+    signal: AbortSignal,
+    progress?: (text: string) => void,
+  ) => {
     const { id, headers, record } = http;
     const caller = record.caller as Caller;
-    const told = await callTool({ id, caller, headers, signal, record, asked });
+    const told = await callTool({ id, caller, headers, signal, record, asked, progress });
     if ('pending' in told) {
       void reply.code(202);
       return told;
@@ -138,7 +145,13 @@ function calling(api: FastifyInstance, services: ToolDoorServices, callTool: Cal
   };
   api.post(TOOL_CALL_PATH, { config: { engines: 'too' } }, (http, reply) => {
     const asked = parse(http.body);
-    if (!isDelegation(asked.name)) return held(http, reply, services, (signal) => call(http, reply, asked, signal));
+    const { namespace } = http.record.caller as Caller;
+    const runsWorkflow = services.tools?.get(namespace, asked.name)?.spec.workflow !== undefined;
+    if (!isDelegation(asked.name) && !runsWorkflow) {
+      return held(http, reply, services, (signal) =>
+        withProgress(http, reply, services.clock, (progress) => call(http, reply, asked, signal, progress)),
+      );
+    }
     return held(http, reply, patient, (signal) =>
       longAnswer(http, reply, services.clock, () => call(http, reply, asked, signal)),
     );

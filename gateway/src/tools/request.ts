@@ -17,6 +17,8 @@ export interface ToolRequest {
   readonly signal: AbortSignal;
   readonly record: RequestRecord;
   readonly asked: ToolCall;
+  /** Is told what the tool prints while it is at work. */
+  readonly progress?: ((text: string) => void) | undefined;
 }
 
 /** What is known of a call by now. */

@@ -84,6 +84,27 @@ describe('a tool that runs code', () => {
     expect(await states()).toMatchObject({ 'pod-3': 'free' });
   });
 
+  test('tells callers who want to hear of it what it prints, as it comes', async () => {
+    await offer();
+    const source =
+      'import sys\nprint("first", flush=True)\nsys.stdin.read()\nimport time\ntime.sleep(1)\nprint("last")';
+    const response = await fetch(`${bed.url}/v1/tools/call`, {
+      method: 'POST',
+      headers: {
+        authorization: 'Bearer token-a',
+        'content-type': 'application/json',
+        accept: 'application/json, application/x-ndjson',
+      },
+      body: JSON.stringify({ name: 'code', arguments: JSON.stringify(python(source)) }),
+    });
+    expect(response.headers.get('content-type')).toContain('application/x-ndjson');
+    const lines = (await response.text()).split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines.slice(0, -1).map(({ progress }) => progress)).toEqual(['first\n', 'last\n']);
+    expect(lines.at(-1)).toMatchObject({ isError: false, content: [{ text: expect.stringContaining('first\nlast') }] });
+    const quiet = await call('1', { name: 'unknown' });
+    expect(quiet.text).toContain('may not use unknown');
+  });
+
   test('is over when nobody wants its answer any more', async () => {
     await offer();
     const hangUp = new AbortController();
