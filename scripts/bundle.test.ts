@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { bundle } from './bundle.ts';
+import { bundle, ROOT } from './bundle.ts';
 
 const run = promisify(execFile);
 
@@ -35,6 +35,15 @@ describe('a bundled program', () => {
     await bundle(join(folder, 'main.ts'), join(folder, 'out'));
     const { stdout, stderr } = await run(process.execPath, [join(folder, 'out', 'main.js')]);
     expect([stdout, stderr]).toEqual(['true\n', '']);
+  });
+
+  test('that runs code on a laptop has the runner beside it', async () => {
+    await write(
+      'main.ts',
+      `export { createLaptopSandbox } from ${JSON.stringify(join(ROOT, 'sandbox/src/index.ts'))};`,
+    );
+    await bundle(join(folder, 'main.ts'), join(folder, 'out'));
+    expect(await readdir(join(folder, 'out', 'sandbox-runner'))).toContain('__main__.py');
   });
 
   test('leaves nothing of an older bundle behind', async () => {

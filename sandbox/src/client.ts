@@ -1,5 +1,5 @@
 // Gives a job to a runner that listens on a port, and follows it to its end.
-import { Client, errors } from 'undici';
+import type { Client } from 'undici';
 import { readEvents } from './events.ts';
 import { SandboxFailure } from './failure.ts';
 import type { SandboxEnd, SandboxJob, SandboxOutput } from './protocol.ts';
@@ -30,13 +30,17 @@ export async function runInSandbox(place: SandboxPlace, job: SandboxJob, options
   options.signal.throwIfAborted();
   const deadline = AbortSignal.timeout(job.limits.timeoutMs + (options.graceMs ?? GRACE_MS));
   const signal = AbortSignal.any([options.signal, deadline]);
+  // Loaded with the first call: whoever only asks what can be on a laptop does not need it.
+  const { Client } = await import('undici');
   const client = new Client(place.url, { connectTimeout: CONNECT_MS, headersTimeout: 0, bodyTimeout: 0 });
+  let connected = false;
+  client.once('connect', () => (connected = true));
   try {
     const body = await give(client, place, job, signal);
     return await readEvents(body, job.limits, options.onOutput);
   } catch (error) {
     options.signal.throwIfAborted();
-    throw asFailure(error, deadline.aborted);
+    throw asFailure(error, { late: deadline.aborted, connected });
   } finally {
     // The runner takes a broken connection for the end of its job.
     client.destroy().catch(() => undefined);
@@ -68,22 +72,10 @@ async function wordsOf(body: AsyncIterable<Uint8Array>): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-const BEFORE_CONNECTED = new Set([
-  'ECONNREFUSED',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EHOSTDOWN',
-  'ENOTFOUND',
-  'ETIMEDOUT',
-]);
-
-function asFailure(error: unknown, late: boolean): SandboxFailure {
+function asFailure(error: unknown, { late, connected }: { late: boolean; connected: boolean }): SandboxFailure {
   if (error instanceof SandboxFailure) return error;
   const options = { cause: error };
+  if (!connected) return new SandboxFailure('Unreachable', 'The sandbox cannot be reached.', options);
   if (late) return new SandboxFailure('Died', 'The sandbox did not answer in its time.', options);
-  const { code } = error as NodeJS.ErrnoException;
-  if (error instanceof errors.ConnectTimeoutError || BEFORE_CONNECTED.has(code ?? '')) {
-    return new SandboxFailure('Unreachable', 'The sandbox cannot be reached.', options);
-  }
   return new SandboxFailure('Died', 'The sandbox went away before its program had ended.', options);
 }

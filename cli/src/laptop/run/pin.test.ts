@@ -168,6 +168,12 @@ ${api}\nkind: Workflow\nmetadata: {name: outer}\nspec: {steps: [{name: a, agent:
       /Agent writer runs the image mine/,
     ],
     [
+      'code that wants a wall of its own',
+      `${workflow('outer', '{name: a, tool: {name: compute}}')}---\n${api}\nkind: Tool\nmetadata: {name: compute}\nspec: {builtin: {code: {runtimeClassName: gvisor}}}\n`,
+      {},
+      /Tool compute: code runs under the runtime class gvisor on a cluster alone/,
+    ],
+    [
       'a model without its key',
       workflow('outer', '{name: a, agent: {name: writer, prompt: Go}}').replace(
         'provider: simulated',

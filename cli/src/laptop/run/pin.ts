@@ -1,10 +1,14 @@
 // Everything that a run needs, taken from the manifests before it starts; or all that stands in its way, at once.
+import { resolve } from 'node:path';
 import {
+  isProviderModel,
+  knowledgeSecrets,
   routedModels,
   toolSecret,
   type Agent,
   type AgentStep,
   type Budget,
+  type Knowledge,
   type Model,
   type RunLimits,
   type Step,
@@ -13,13 +17,23 @@ import {
   type WorkflowSpec,
 } from '@kadre/crds';
 import { calledWorkflows, walkSteps } from '@kadre/engine';
+import type { ConfigMap } from '@kadre/knowledge';
 import { notOnLaptop } from '@kadre/sandbox';
 import { UsageError } from '../errors.ts';
-import { find, findSecret, namesOf, type Catalog } from '../manifests/catalog.ts';
+import { find, findConfigMap, findSecret, namesOf, type Catalog } from '../manifests/catalog.ts';
 import { soundness } from '../manifests/check.ts';
 import { problemLine, type Manifest } from '../manifests/manifest.ts';
 import { mapSteps } from '../manifests/steps.ts';
-import { keyOf, missingKey, missingToolKey, toolKeyOf, type Environment } from './secrets.ts';
+import type { PinnedKnowledge } from './knowledge.ts';
+import {
+  keyOf,
+  knowledgeKeyOf,
+  missingKey,
+  missingKnowledgeKey,
+  missingToolKey,
+  toolKeyOf,
+  type Environment,
+} from './secrets.ts';
 import type { Target } from './target.ts';
 
 /** A run with all that it names. It holds no secrets: they are looked up again whenever it goes on. */
@@ -32,6 +46,9 @@ export interface Pinned {
   models: Model[];
   /** What the agents may use, and the steps call. */
   tools?: Tool[];
+  /** What the agents may search, and the ConfigMaps of that, by name. */
+  knowledge?: PinnedKnowledge[];
+  configMaps?: Record<string, ConfigMap>;
   /** Those of the namespace, if there are any. */
   budgets?: Budget[];
   input?: unknown;
@@ -57,7 +74,8 @@ export function pin(catalog: Catalog, target: Target, options: PinOptions): { pi
   const called = search.workflows(target.workflow);
   const specs = [target.workflow, ...called.map(({ object }) => object.spec)];
   const agents = search.agents(specs, options.served);
-  const models = search.models(agents, options.env);
+  const knowledge = search.knowledge(agents, options.env);
+  const models = search.models(agents, knowledge, options.env);
   const tools = search.tools(agents, specs, options.env).map((tool) => search.served(tool, options.servers));
   const budgets = search.budgets();
   noticeStrangers(options, specs, agents, search.obstacles);
@@ -79,6 +97,7 @@ export function pin(catalog: Catalog, target: Target, options: PinOptions): { pi
     agents: agents.map(({ object }) => object),
     models: models.map(({ object }) => ({ ...object, metadata: asCreated(object) })),
     ...(tools.length > 0 && { tools: tools.map(({ object }) => ({ ...object, metadata: asCreated(object) })) }),
+    ...pinnedKnowledge(catalog, knowledge),
     ...(budgets.length > 0 && { budgets: budgets.map(({ object }) => object) }),
     ...(input !== undefined && { input }),
     ...(limits && { limits }),
@@ -88,7 +107,7 @@ export function pin(catalog: Catalog, target: Target, options: PinOptions): { pi
 }
 
 /** What the API server adds to an object. */
-function asCreated({ kind, metadata: { name, namespace = '' } }: Model | Tool): Model['metadata'] {
+function asCreated({ kind, metadata: { name, namespace = '' } }: Model | Tool | Knowledge): Model['metadata'] {
   const creationTimestamp = new Date().toISOString();
   return {
     name,
@@ -97,6 +116,28 @@ function asCreated({ kind, metadata: { name, namespace = '' } }: Model | Tool): 
     resourceVersion: '1',
     generation: 1,
     creationTimestamp,
+  };
+}
+
+function pinnedKnowledge(
+  catalog: Catalog,
+  knowledge: readonly Found<Knowledge>[],
+): Pick<Pinned, 'knowledge' | 'configMaps'> {
+  if (knowledge.length === 0) return {};
+  const names = knowledge.flatMap(({ namespace, object }) =>
+    object.spec.sources.flatMap(({ configMap }) => (configMap ? [[namespace, configMap.name] as const] : [])),
+  );
+  return {
+    knowledge: knowledge.map(({ object, document }) => ({
+      object: { ...object, metadata: asCreated(object) },
+      file: document.file === '-' ? '-' : resolve(document.file),
+    })),
+    configMaps: Object.fromEntries(
+      names.flatMap(([namespace, name]) => {
+        const found = findConfigMap(catalog, namespace, name);
+        return found ? [[name, { data: found.data, binaryKeys: found.binaryKeys }]] : [];
+      }),
+    ),
   };
 }
 
@@ -157,8 +198,35 @@ class Search {
     return undefined;
   }
 
-  models(agents: readonly Found<Agent>[], env: Environment): Found<Model>[] {
-    const names = new Set(agents.map(({ object }) => object.spec.model));
+  /** What the agents may search. */
+  knowledge(agents: readonly Found<Agent>[], env: Environment): Found<Knowledge>[] {
+    const names = new Set(agents.flatMap(({ object }) => (object.spec.knowledge ?? []).map(({ name }) => name)));
+    return [...names].flatMap((name) => {
+      const found = this.#find('Knowledge', name, "add -f with its file, or take it out of the agent's knowledge");
+      if (found) this.#sources(found, env);
+      return found ?? [];
+    });
+  }
+
+  #sources({ name, object }: Found<Knowledge>, env: Environment): void {
+    const { sources, model } = object.spec;
+    const secrets = (wanted: string) => findSecret(this.#catalog, this.#namespace, wanted)?.data;
+    for (const { ref } of knowledgeSecrets(object.spec)) {
+      if (knowledgeKeyOf(ref, secrets, env) === undefined) this.obstacles.push(missingKnowledgeKey(name, ref));
+    }
+    for (const { configMap } of sources) {
+      if (!configMap || findConfigMap(this.#catalog, this.#namespace, configMap.name)) continue;
+      this.obstacles.push(
+        `Knowledge ${name} reads ConfigMap ${configMap.name}, which is not among these manifests: add -f with its file`,
+      );
+    }
+    const embedding = find(this.#catalog, 'Model', this.#namespace, model);
+    if (embedding && !isProviderModel(embedding.object))
+      this.obstacles.push(`Knowledge ${name} names Model ${model}, which is a route: name one Model that embeds`);
+  }
+
+  models(agents: readonly Found<Agent>[], knowledge: readonly Found<Knowledge>[], env: Environment): Found<Model>[] {
+    const names = new Set([...agents, ...knowledge].map(({ object }) => object.spec.model));
     const secret = (wanted: string) => findSecret(this.#catalog, this.#namespace, wanted)?.data;
     const models: Found<Model>[] = [];
     // It grows on the way: by all that a route names.
@@ -184,6 +252,8 @@ class Search {
       const ref = tool && toolSecret(tool.object.spec);
       if (ref && toolKeyOf(tool.object, secrets, env) === undefined)
         this.obstacles.push(missingToolKey(tool.object, ref));
+      const refusal = notOnLaptop(tool?.object.spec.builtin?.code ?? {});
+      if (refusal !== undefined) this.obstacles.push(`Tool ${name}: ${refusal}`);
       return tool ?? [];
     });
   }
@@ -206,7 +276,11 @@ class Search {
     return namesOf(this.#catalog, 'Budget', this.#namespace).flatMap((name) => this.#find('Budget', name, '') ?? []);
   }
 
-  #find<K extends 'Workflow' | 'Agent' | 'Model' | 'Tool' | 'Budget'>(kind: K, name: string, remedy: string) {
+  #find<K extends 'Workflow' | 'Agent' | 'Model' | 'Tool' | 'Knowledge' | 'Budget'>(
+    kind: K,
+    name: string,
+    remedy: string,
+  ) {
     const found = find(this.#catalog, kind, this.#namespace, name);
     if (!found) this.obstacles.push(`${kind} ${name} is not among these manifests: ${remedy}`);
     return found && this.sound(found) ? found : undefined;
