@@ -21,7 +21,7 @@ USER 65532:65532
 WORKDIR /app
 # As scripts/image/node-settings.ts says, and why.
 ENV PATH=/usr/bin NODE_ENV=production MALLOC_ARENA_MAX=2
-ENTRYPOINT ["/usr/bin/node", "/app/main.js"]
+ENTRYPOINT ["/usr/bin/node", "--heap-growing-percent=10", "--max-semi-space-size=2", "/app/main.js"]
 
 FROM node AS sandbox
 LABEL org.opencontainers.image.title=kadre-sandbox org.opencontainers.image.licenses=Apache-2.0
@@ -37,4 +37,3 @@ COPY --from=build /src/dist/agent-runtime /app
 FROM node AS kadre
 LABEL org.opencontainers.image.title=kadre org.opencontainers.image.licenses=Apache-2.0
 COPY --from=build /src/dist/kadre /app
-ENTRYPOINT ["/usr/bin/node", "--heap-growing-percent=10", "--max-semi-space-size=2", "/app/main.js"]

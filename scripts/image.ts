@@ -128,7 +128,7 @@ async function buildImage(program: Program, node: NodeBase, work: string): Promi
   // A layer of its own: what V8 writes is not the same twice, and the program's layer shall be.
   const compiled = join(work, `${program}-compiled`);
   await mkdir(join(compiled, 'app'), { recursive: true });
-  await rename(await compileCache(node.binary, NODE_FLAGS[program], join(tree, 'app')), join(compiled, CACHE_FOLDER));
+  await rename(await compileCache(node.binary, NODE_FLAGS, join(tree, 'app')), join(compiled, CACHE_FOLDER));
   const cache = await packLayer(compiled, join(work, `${program}-compiled.tar.gz`));
 
   const config = imageConfig(program, version);
@@ -162,7 +162,7 @@ function imageConfig(program: Program, version: string): ImageConfig {
   return {
     User: '65532:65532',
     WorkingDir: '/app',
-    Entrypoint: ['/usr/bin/node', ...NODE_FLAGS[program], '/app/main.js'],
+    Entrypoint: ['/usr/bin/node', ...NODE_FLAGS, '/app/main.js'],
     Env: ['PATH=/usr/bin', ...Object.entries(NODE_ENV).map((pair) => pair.join('=')), ...CACHE_ENV],
     Labels: labelsOf(program, version),
   };

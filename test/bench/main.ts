@@ -1,14 +1,15 @@
 // `make bench`: the figures, on this machine, in one run. docs/benchmarks.md says what they mean.
 //
-//   node test/bench/main.ts [cold-start] [laptop] [peers] [gateway] [image-size] [deployments] [jobs] [runs] [sandbox] [--docs] [--soak MINUTES]
+//   node test/bench/main.ts [cold-start] [laptop] [peers] [gateway] [agents] [image-size] [deployments] [jobs] [runs] [sandbox] [--docs] [--soak MINUTES]
 //
-// With --docs the tables of the peers and of the gateways replace those in docs/benchmarks.md. --soak: how long the memory of
-// the gateway is watched under load.
+// With --docs the tables of the peers, the gateways and the agents replace those in docs/benchmarks.md. --soak: how long the
+// memory of the gateway is watched under load.
 import { connect } from '@kadre/operator';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { installKadre } from '../support/install.ts';
 import { kubectlFor } from '../support/kubectl.ts';
+import { agents } from './agents/agents.ts';
 import { coldStart } from './cold-start.ts';
 import { deployments } from './deployments.ts';
 import { intoDocs } from './docs.ts';
@@ -22,7 +23,7 @@ import { runs } from './runs.ts';
 import { sandboxes } from './sandbox.ts';
 
 const NAMESPACE = 'kadre-bench';
-const all = ['cold-start', 'laptop', 'peers', 'gateway', 'image-size', 'deployments', 'jobs', 'runs', 'sandbox'];
+const all = ['cold-start', 'laptop', 'peers', 'gateway', 'agents', 'image-size', 'deployments', 'jobs', 'runs', 'sandbox'];
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { docs: { type: 'boolean' }, soak: { type: 'string', default: '1' } },
@@ -46,7 +47,8 @@ if (wanted.includes('laptop')) figures.push(...(await laptop()));
 const reports: string[] = [];
 if (wanted.includes('peers')) await reported('durable engines', await peers());
 if (wanted.includes('gateway')) await reported('gateways', await gateways({ soakMinutes }));
-if (wanted.some((name) => !['cold-start', 'laptop', 'peers', 'gateway'].includes(name))) {
+if (wanted.includes('agents')) await reported('agents', await agents());
+if (wanted.some((name) => !['cold-start', 'laptop', 'peers', 'gateway', 'agents'].includes(name))) {
   const kubeconfig = await installKadre();
   if (wanted.includes('image-size')) figures.push(...(await imageSize()));
   await onCluster(kubeconfig);

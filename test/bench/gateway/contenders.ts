@@ -53,7 +53,7 @@ async function kadre(name: string, program: string, upstream: string, limits: st
   const env = { ...NODE_ENV, BENCH_UPSTREAM: upstream, BENCH_LIMITS: limits, BENCH_DATA: data };
   const child = start({
     command: process.execPath,
-    args: [...NODE_FLAGS.kadre, join(program, 'main.js')],
+    args: [...NODE_FLAGS, join(program, 'main.js')],
     env,
     place: 'gateway',
     log: openSync(join(data, 'log'), 'w'),
