@@ -22,6 +22,7 @@ export async function withProgress<T extends object>(
   try {
     const answer = await work((text) => lines.add(text));
     if (!lines.begun) return answer;
+    lines.flush();
     reply.raw.end(JSON.stringify(answer));
   } catch (error) {
     if (!lines.begun) throw error;
@@ -54,8 +55,14 @@ class Lines {
     if (taken !== '') this.#cancel ??= this.#clock.after(this.begun ? EVERY_MS : 0, () => this.#send());
   }
 
+  flush(): void {
+    this.stop();
+    if (this.#waiting !== '') this.#send();
+  }
+
   stop(): void {
     this.#cancel?.();
+    this.#cancel = undefined;
   }
 
   #send(): void {
