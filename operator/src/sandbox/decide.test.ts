@@ -174,7 +174,12 @@ describe('the pod of a sandbox', () => {
       ingress: [
         {
           ports: [{ port: 8080, protocol: 'TCP' }],
-          from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': settings.systemNamespace } } }],
+          from: [
+            {
+              namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': settings.systemNamespace } },
+              podSelector: { matchLabels: { 'app.kubernetes.io/name': 'kadre' } },
+            },
+          ],
         },
       ],
       egress: [],

@@ -1,5 +1,5 @@
 // The pod of a sandbox: one runner, one program, and a wall around it.
-import { labels, quantityValue, type SandboxSpec } from '@kadre/crds';
+import { labels, MANAGER, quantityValue, type SandboxSpec } from '@kadre/crds';
 import { RUNNER_MEMORY_BYTES, SANDBOX_KEY_ENV, SANDBOX_PORT } from '@kadre/sandbox';
 import { noDevices } from '../../build/devices.ts';
 import { managedLabels } from '../../build/metadata.ts';
@@ -100,7 +100,12 @@ export function desiredPolicy({ namespace, pool }: Omit<PoolIdentity, 'spec'>, s
       ingress: [
         {
           ports: [{ port: SANDBOX_PORT, protocol: 'TCP' }],
-          from: [{ namespaceSelector: fromNamespace(settings.systemNamespace) }],
+          from: [
+            {
+              namespaceSelector: fromNamespace(settings.systemNamespace),
+              podSelector: { matchLabels: { [labels.name]: MANAGER } },
+            },
+          ],
         },
       ],
       egress: [],
