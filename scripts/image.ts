@@ -16,7 +16,7 @@ import { nodeBase, type NodeBase } from './image/node-layer.ts';
 import { keptLayer } from './image/kept-layer.ts';
 import { packLayer } from './image/layer.ts';
 import { NODE_ENV, NODE_FLAGS } from './image/node-settings.ts';
-import { assembleRunner, assembleSandbox, sandboxPieces } from './image/sandbox-rootfs.ts';
+import { assembleRunner, assembleSandbox, SANDBOX_ENTRYPOINT, sandboxPieces } from './image/sandbox-rootfs.ts';
 
 const IMAGES = join(ROOT, '.cache', 'images');
 const INDEX = join(IMAGES, 'index.json');
@@ -150,7 +150,7 @@ async function buildSandbox(node: NodeBase, work: string): Promise<BuiltImage> {
   const config = {
     User: '65532:65532',
     WorkingDir: '/work',
-    Entrypoint: ['/usr/bin/python3', '-I', '-B', '/runner', '--work', '/work'],
+    Entrypoint: SANDBOX_ENTRYPOINT,
     Env: ['PATH=/usr/bin:/bin'],
     Labels: labelsOf('sandbox', version),
   };

@@ -1,10 +1,13 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { filesOfPackages, packagesOf } from './debian.ts';
 import { fingerprint } from './fingerprint.ts';
 import { thirdPartyLicenses } from './licenses.ts';
 import { nodeVersion } from './node-layer.ts';
+import { SANDBOX_ENTRYPOINT } from './sandbox-rootfs.ts';
 
 let root: string;
 beforeEach(async () => (root = await mkdtemp(join(tmpdir(), 'kadre-inputs-'))));
@@ -61,5 +64,31 @@ describe('the version of Node', () => {
 
   test('must be exact', () => {
     expect(() => nodeVersion('ARG NODE_VERSION=26\n')).toThrow(/ARG NODE_VERSION/);
+  });
+});
+
+describe('a container engine', () => {
+  const read = (name: string) => readFile(join(import.meta.dirname, '..', '..', name), 'utf8');
+
+  test('is given all parts, for they import one another', async () => {
+    const { workspaces } = JSON.parse(await read('package.json')) as { workspaces: string[] };
+    const given = (await read('.dockerignore')).split('\n');
+    expect(workspaces.filter((part) => !given.includes(`!${part}`))).toEqual([]);
+  });
+
+  test('starts the sandbox as the image does that is made without one', async () => {
+    const entrypoint = `ENTRYPOINT ${JSON.stringify(SANDBOX_ENTRYPOINT).replaceAll(',', ', ')}`;
+    expect(await read('Dockerfile')).toContain(entrypoint);
+  });
+});
+
+const onDebian = existsSync('/usr/bin/dpkg') ? describe : describe.skip;
+
+onDebian("of Debian's packages", () => {
+  test('it is known what they hold, and of which one a file is', async () => {
+    const files = await filesOfPackages(['dash']);
+    expect(files).toContain('/usr/share/doc/dash/copyright');
+    const shell = files.filter((file) => file.endsWith('/bin/dash'));
+    expect(await packagesOf([...shell, '/nowhere'])).toEqual(['dash']);
   });
 });

@@ -14,6 +14,8 @@ import { sharedLibraries, type Piece } from './rootfs.ts';
 const run = promisify(execFile);
 
 const PYTHON = '/usr/bin/python3';
+/** The Dockerfile says the same. */
+export const SANDBOX_ENTRYPOINT = [PYTHON, '-I', '-B', '/runner', '--work', '/work'];
 const SHELL = ['bash', 'coreutils', 'dash', 'diffutils', 'findutils', 'grep', 'gzip', 'mawk', 'sed', 'tar'];
 
 /** Of Python's library: what needs a screen, a network of long ago or a compiler, and the texts of its help. */

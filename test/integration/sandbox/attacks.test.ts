@@ -69,12 +69,12 @@ describe('a program that goes too far is stopped, and it is told why', () => {
     ],
     [
       'too many files',
-      jobOf('import time\nfor i in range(20000): open(str(i), "w")\ntime.sleep(100)'),
+      jobOf('import time\nfor i in range(12000): open(str(i), "w")\ntime.sleep(100)'),
       'FilesExceeded',
     ],
     [
       'folders that are too deep',
-      jobOf('import os, time\nfor i in range(3000): os.mkdir("a"); os.chdir("a")\ntime.sleep(100)'),
+      jobOf('import os, time\nfor i in range(1000): os.mkdir("a"); os.chdir("a")\ntime.sleep(100)'),
       'FilesExceeded',
     ],
   ])('%s', async (_what, job, reason) => {
