@@ -22,6 +22,10 @@ export class CallError extends Error {
 
 export interface ConnectionOptions {
   dispatcher: Dispatcher;
+  /** Below the address of an agent. That of Kadre's own if absent. */
+  path?: string;
+  /** Of each request. */
+  headers?: Record<string, string>;
   /** Milliseconds until the first byte of an answer, and for the whole of a short one. */
   agentResponse: number;
   /** Milliseconds of silence after which a stream counts as cut. */
@@ -75,15 +79,16 @@ export class A2AConnection {
     bodyTimeout: number,
     more: Record<string, string> = {},
   ): Promise<Response> {
-    const { dispatcher, agentResponse } = this.#options;
+    const { dispatcher, agentResponse, path = A2A_PATH, headers: always } = this.#options;
     const body = JSON.stringify({ jsonrpc: '2.0', id: ++this.#id, method, params });
     const headers = {
+      ...always,
       ...more,
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',
       'a2a-version': '1.0',
     };
-    const url = `${base.replace(/\/+$/, '')}${A2A_PATH}`;
+    const url = path === '' ? base : `${base.replace(/\/+$/, '')}${path}`;
     try {
       return await request(url, {
         method: 'POST',

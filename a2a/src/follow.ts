@@ -48,6 +48,10 @@ export interface FollowOptions {
   onAccepted: (accepted: Accepted) => void;
   /** Told when the agent hands a part of the task to another one, and when that ends. */
   onDelegation?: (delegation: Delegation) => void;
+  /** Whether to call the replica that an agent says it is. True if absent: wrong for agents of strangers, who could lead anywhere. */
+  replicas?: boolean;
+  /** Whether the agent can stream; else it is asked again and again. True if absent. */
+  streams?: boolean;
   /** Lets go of the task; it goes on at the agent. */
   detach: AbortSignal;
   /** Stops the task at the agent. */
@@ -139,9 +143,18 @@ class Follower {
     const message = { messageId, role: 'ROLE_USER', parts, metadata: metadata() };
     const params = { message, configuration: { historyLength: 0 } };
     const take = (event: StreamResponse): 'enough' | undefined => this.#take(event, url);
-    await this.#options.connection.stream(url, 'SendStreamingMessage', params, this.#signal, take, headers);
+    if (this.#options.streams === false) await this.#sendOnce(url, params);
+    else await this.#options.connection.stream(url, 'SendStreamingMessage', params, this.#signal, take, headers);
     if (!this.#accepted && !this.#view.outcome)
       throw new CallError(`${url} ended its stream without a word about a task`);
+  }
+
+  async #sendOnce(url: string, { message, configuration }: { message: object; configuration: object }): Promise<void> {
+    const params = { message, configuration: { ...configuration, returnImmediately: true } };
+    const answer = await this.#options.connection.call(url, 'SendMessage', params, this.#signal);
+    const response = wire.streamResponse.safeParse(answer);
+    if (!response.success) throw new CallError(`${url} sent an answer that isn't A2A 1.0`, { failure: 'AgentFailed' });
+    this.#take(response.data, url);
   }
 
   async #resume(accepted: Accepted): Promise<void> {
@@ -155,6 +168,7 @@ class Follower {
       heard = true;
       return this.#take(event, service ?? base);
     };
+    if (this.#options.streams === false) return this.#fetch(base, id);
     try {
       await connection.stream(base, 'SubscribeToTask', { id }, this.#signal, take);
     } catch (error) {
@@ -187,7 +201,8 @@ class Follower {
     const { taskId, instance: said } = this.#view;
     if (taskId === undefined) return;
     const before = this.#accepted?.taskId === taskId ? this.#accepted : undefined;
-    const instance = said === undefined ? before?.instance : replicaUrl(said, service);
+    const known = said === undefined || this.#options.replicas === false;
+    const instance = known ? before?.instance : replicaUrl(said, service);
     if (before && before.instance === instance) return;
     this.#accepted = { taskId, ...(instance !== undefined && { instance }) };
     this.#options.onAccepted(this.#accepted);

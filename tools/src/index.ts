@@ -11,6 +11,7 @@ export type {
 export { failure, textAnswer, type Errand, type Executor } from './executor.ts';
 export { ToolError, type ToolErrorOptions, type ToolFault } from './tool-error.ts';
 export { askExecutor } from './builtin/ask.ts';
+export { agentInputSchema } from './a2a/input.ts';
 export { isAllowed } from './policy/allow.ts';
 export { codeExecutor, type Program, type ProgramEnd, type RunProgram } from './builtin/code.ts';
 export { compileRule, type CallFacts, type Rule, type RuleVerdict } from './policy/rules.ts';

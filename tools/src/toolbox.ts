@@ -1,5 +1,6 @@
 // How tools are reached, whatever they are. Decides nothing: whoever calls has judged the call already.
 import { milliseconds, type Tool, type ToolSpec } from '@kadre/crds';
+import { a2aExecutor } from './a2a/executor.ts';
 import { builtinExecutor } from './builtin/builtin.ts';
 import type { Content, ReadSecret, Toolbox, ToolAnswer } from './contract.ts';
 import type { Errand, Executor } from './executor.ts';
@@ -12,12 +13,14 @@ import { ToolError } from './tool-error.ts';
 import type { ToolboxOptions } from './toolbox-options.ts';
 
 const TIMEOUT_MS = 30_000;
+/** Agents think, and ask others. */
+const AGENT_MS = 600_000;
 /** The timeout of code is the program's own: a sandbox may have to come about first. */
 const SANDBOX_MS = 120_000;
 const MAX_RESULT_BYTES = 1024 * 1024;
 
-export const toolTimeoutMs = ({ timeout }: ToolSpec): number =>
-  timeout === undefined ? TIMEOUT_MS : milliseconds(timeout);
+export const toolTimeoutMs = ({ timeout, a2a }: ToolSpec): number =>
+  timeout === undefined ? (a2a ? AGENT_MS : TIMEOUT_MS) : milliseconds(timeout);
 
 export function createToolbox({
   allowLoopback = false,
@@ -32,6 +35,7 @@ export function createToolbox({
     http: httpExecutor(outlet, clock),
     openapi: openapiExecutor(outlet, clock),
     builtin: builtinExecutor({ outlet, clock, allowLoopback, home: home.builtins ?? {} }),
+    a2a: a2aExecutor(outlet, clock),
     mcp: mcpExecutor({ outlet, clock, clusterDomain, ...mcp }),
   };
   const executorOf = ({ spec }: { spec: ToolSpec & { knowledge?: unknown } }): Executor => {
@@ -74,13 +78,13 @@ async function bounded<T>(
     return await Promise.race([ended(errand.signal), work(errand, redactor)]);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
-    if (deadline.aborted && !(error instanceof ToolError)) throw late(tool.spec.timeout ?? '30s');
+    if (deadline.aborted && !(error instanceof ToolError)) throw late(timeoutMs);
     throw toToolError(error, redactor);
   }
 }
 
-const late = (timeout: string): ToolError =>
-  new ToolError('timeout', `There was no answer within ${timeout}.`, { retry: true, sent: true });
+const late = (timeoutMs: number): ToolError =>
+  new ToolError('timeout', `There was no answer within ${timeoutMs / 1000} s.`, { retry: true, sent: true });
 
 async function readSecret(secret: ReadSecret, name: string, key: string): Promise<string> {
   try {

@@ -1,6 +1,14 @@
 // Asks another agent, as the engine asks agents: with one message of A2A under one id, however often it is sent, so that a
 // task that is still at work is joined and none is begun twice.
-import { A2AConnection, followTask, messageParts, type Accepted, type MessagePart, type TaskOutcome } from '@kadre/a2a';
+import {
+  A2AConnection,
+  followTask,
+  LET_GO,
+  messageParts,
+  type Accepted,
+  type MessagePart,
+  type TaskOutcome,
+} from '@kadre/a2a';
 import { a2aMetadata, type Failure, type Tool, type ToolResult } from '@kadre/crds';
 import { BoundedMap, delegatedClaims, mintStepToken, type StepClaims, type Store } from '@kadre/store';
 import { ToolError, type ToolCallRequest } from '@kadre/tools';
@@ -46,6 +54,7 @@ export function createDelegations(options: DelegationOptions): Delegations {
   const dispatcher = new Agent({ connect: { timeout: CONNECT_MS }, connections: 256, pipelining: 1 });
   const times = { agentResponse: AGENT_RESPONSE_MS, streamSilence: STREAM_SILENCE_MS };
   const connection = new A2AConnection({ dispatcher, ...times });
+  const closing = new AbortController();
   const atWork = new BoundedMap<string, Accepted>(MOST_REMEMBERED);
 
   const ask = async (
@@ -75,9 +84,10 @@ export function createDelegations(options: DelegationOptions): Delegations {
       const depth = depthOf(request);
       const claims = await claimsOf(options, request, tool.metadata.name);
       const message = await messageOf(options, sent, request, claims, depth);
-      const never = new AbortController().signal;
       // A step that hangs up may have lost its pod and ask again; whoever else does wants no answer any more.
-      const ends = claims ? { stop: never, detach: sent.signal } : { stop: sent.signal, detach: never };
+      const ends = claims
+        ? { stop: new AbortController().signal, detach: sent.signal }
+        : { stop: sent.signal, detach: closing.signal };
       const outcome = await ask(sent, message, tool, ends);
       if (sent.signal.aborted) throw sent.signal.reason;
       return resultOf(tool, outcome, (await isTrusted(options, tool, claims)) ? 'trusted' : 'untrusted');
@@ -88,7 +98,10 @@ export function createDelegations(options: DelegationOptions): Delegations {
       await ask(sent, message, tool, { stop: AbortSignal.abort(), detach: sent.signal });
       return { content: [], isError: false, trust: 'trusted' };
     },
-    close: () => dispatcher.destroy(),
+    close: () => {
+      closing.abort(LET_GO);
+      return dispatcher.destroy();
+    },
   };
 }
 

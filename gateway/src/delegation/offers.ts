@@ -1,21 +1,12 @@
 // Other agents as tools: whom an Agent names in spec.agents, its model may ask. What holds for tools holds for them.
 import { DELEGATION_DEPTH, type AgentGrant, type AgentSpec, type Tool } from '@kadre/crds';
+import { agentInputSchema } from '@kadre/tools';
 import type { Caller } from '../access/caller.ts';
 import type { AgentSource } from '../options.ts';
 import type { Offered } from '../tools/discovery.ts';
 import { isAgent, type Offers } from '../tools/offers.ts';
 import { Refusal } from '../tools/refusal.ts';
 import { askName, handOffName, isDelegation } from './names.ts';
-
-const INPUT_SCHEMA = {
-  type: 'object',
-  properties: {
-    prompt: { type: 'string', minLength: 1, description: 'What it shall do, with all that it must know.' },
-    input: { description: 'Further data, as JSON.' },
-  },
-  required: ['prompt'],
-  additionalProperties: false,
-};
 
 /** Outside of runs nothing but this bounds how many are at work for others. */
 const MOST_OUTSIDE = 64;
@@ -31,7 +22,7 @@ export function withAgents(offers: Offers, source: AgentSource): Offers {
       tool: standIn(caller, grant, spec),
       functionName: (handOff ? handOffName : askName)(name),
       description: descriptionOf(grant, spec),
-      inputSchema: INPUT_SCHEMA,
+      inputSchema: agentInputSchema,
       delegation: { agent: name, handOff },
     };
   };

@@ -212,7 +212,7 @@ describe('a server that', () => {
     ['never ends', (response) => void response.write('x')],
   ])('%s is left at the timeout of the Tool', async (_what, answer) => {
     server.answer = answer;
-    const fault = { fault: 'timeout', message: 'There was no answer within 50ms.', sent: true, retry: true };
+    const fault = { fault: 'timeout', message: 'There was no answer within 0.05 s.', sent: true, retry: true };
     await expect(bed.call(small('50ms'))).rejects.toMatchObject(fault);
   });
 
