@@ -95,7 +95,7 @@ const answerOnce = (context: RouteContext, reply: FastifyReply, asked: Asked) =>
 
 /**
  * Events: `delta` {"text"} as it is written, `restart` {} when that was no answer yet and begins anew, `tool` when a tool is
- * called and when it is done, then `result` with the whole answer, or `error`.
+ * called, when it prints something and when it is done, then `result` with the whole answer, or `error`.
  */
 function streamPieces(context: RouteContext, reply: FastifyReply, asked: Asked): Promise<void> {
   return withSlot(context.gate, reply, async ({ signal }) => {
