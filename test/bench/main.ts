@@ -23,7 +23,18 @@ import { runs } from './runs.ts';
 import { sandboxes } from './sandbox.ts';
 
 const NAMESPACE = 'kadre-bench';
-const all = ['cold-start', 'laptop', 'peers', 'gateway', 'agents', 'image-size', 'deployments', 'jobs', 'runs', 'sandbox'];
+const all = [
+  'cold-start',
+  'laptop',
+  'peers',
+  'gateway',
+  'agents',
+  'image-size',
+  'deployments',
+  'jobs',
+  'runs',
+  'sandbox',
+];
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { docs: { type: 'boolean' }, soak: { type: 'string', default: '1' } },

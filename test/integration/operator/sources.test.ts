@@ -96,7 +96,7 @@ describe('what the engine and the gateway look up', () => {
       apiVersion: KADRE,
       kind: 'Agent',
       metadata: { name: 'served', namespace: 'team' },
-      spec: { ...spec, serving: {} },
+      spec: { ...spec, serving: {}, memory: { turns: 7 } },
     });
     await bed.apply({ apiVersion: KADRE, kind: 'Agent', metadata: { name: 'in-jobs', namespace: 'team' }, spec });
     await eventually('both agents', () => Promise.resolve(sources.agents.resolve('team', 'in-jobs').found));
@@ -107,6 +107,8 @@ describe('what the engine and the gateway look up', () => {
     });
     expect(sources.agents.resolve('team', 'in-jobs')).toMatchObject({ found: true, serving: false });
     expect(sources.agents.resolve('team', 'nobody')).toMatchObject({ found: false });
+    expect(sources.memory.ofAgent('team', 'served')).toEqual({ turns: 7, characters: 200_000 });
+    for (const name of ['in-jobs', 'nobody']) expect(sources.memory.ofAgent('team', name)).toBeUndefined();
     expect(sources.models.get('team', 'echo')?.spec.provider).toBe('simulated');
     expect(sources.models.list('team').map(({ metadata }) => metadata.name)).toEqual(['echo']);
     expect(sources.models.list('other')).toEqual([]);
