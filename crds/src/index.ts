@@ -8,6 +8,7 @@ export * from './duration.ts';
 export * from './tool-server.ts';
 export * from './tool-approval.ts';
 export * from './tool.ts';
+export { WORKFLOW_TOOL_DEPTH } from './workflow-tool.ts';
 export * from './knowledge.ts';
 export * from './agent.ts';
 export * from './approval-policy.ts';

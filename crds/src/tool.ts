@@ -7,6 +7,7 @@ import { codeTool } from './sandbox.ts';
 import { askPeople, toolApproval } from './tool-approval.ts';
 import type { ValidationRule } from './structural.ts';
 import { LONGEST_SERVED_NAME, toolServer } from './tool-server.ts';
+import { workflowTool } from './workflow-tool.ts';
 
 const address = z
   .string()
@@ -262,6 +263,7 @@ export const toolSpec = z
     http: http.optional(),
     openapi: openapi.optional(),
     a2a: a2a.optional(),
+    workflow: workflowTool.optional(),
     builtin: builtin.optional(),
     allow: z
       .array(z.string().min(1).max(253).describe('A name, or a part of names.'))
@@ -278,7 +280,9 @@ export const toolSpec = z
       })
       .optional()
       .describe('What it bears. Further calls are refused with the reason RateLimited.'),
-    timeout: someTime.optional().describe('How long one call may take. 30s if absent.'),
+    timeout: someTime
+      .optional()
+      .describe('How long one call may take. 30s if absent, 10m for a Workflow and with a2a.'),
     maxResultBytes: z
       .int()
       .min(1024)
@@ -299,8 +303,8 @@ export const toolSpec = z
   .meta(
     rules(
       {
-        message: 'a Tool is one of mcp, http, openapi, a2a and builtin: set exactly one',
-        rule: '[has(self.mcp), has(self.http), has(self.openapi), has(self.a2a), has(self.builtin)].exists_one(one, one)',
+        message: 'a Tool is one of mcp, http, openapi, a2a, workflow and builtin: set exactly one',
+        rule: '[has(self.mcp), has(self.http), has(self.openapi), has(self.a2a), has(self.workflow), has(self.builtin)].exists_one(one, one)',
       },
       {
         message: 'allow chooses among operations, which only mcp and openapi have: remove it',

@@ -1,5 +1,15 @@
 // What the gateway is given. It knows neither Kubernetes nor a kubeconfig: whoever starts it brings these.
-import type { AgentGrant, AgentSpec, Budget, Knowledge, KnowledgeGrant, Model, Tool, ToolGrant } from '@kadre/crds';
+import type {
+  AgentGrant,
+  AgentSpec,
+  Budget,
+  Knowledge,
+  KnowledgeGrant,
+  Model,
+  Tool,
+  ToolGrant,
+  Workflow,
+} from '@kadre/crds';
 import type { SandboxHost } from '@kadre/sandbox';
 import type { Store } from '@kadre/store';
 import type { Spans } from '@kadre/telemetry';
@@ -53,6 +63,11 @@ export interface KnowledgeSource {
   /** `spec.knowledge` of the Agent; empty if there is no such Agent. */
   grants(namespace: string, agent: string): readonly KnowledgeGrant[];
   get(namespace: string, name: string): Knowledge | undefined;
+}
+
+/** The Workflows of the cluster, from a cache: answers at once and never throws. */
+export interface WorkflowSource {
+  get(namespace: string, name: string): Workflow | undefined;
 }
 
 export interface SecretSource {
@@ -134,6 +149,10 @@ export type GatewayStore = Pick<
   | 'finishJob'
   | 'submission'
   | 'requestOfRun'
+  | 'requestRun'
+  | 'runRequest'
+  | 'cancelRunRequest'
+  | 'projection'
   | 'recordUsage'
   | 'reserve'
   | 'settle'
@@ -173,6 +192,8 @@ export interface GatewayOptions {
   knowledge?: KnowledgeSource;
   /** Absent: there are no Tools. */
   tools?: ToolSource;
+  /** Absent: no Tool is a Workflow. */
+  workflows?: WorkflowSource;
   /** Absent: no agent may ask another one. */
   agents?: AgentSource;
   /** Absent: no agent remembers conversations. */

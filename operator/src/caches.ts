@@ -112,7 +112,7 @@ export function operatorCaches(manager: Manager, namespaces: string[] | undefine
     watches: (namespace: string) => namespaces?.includes(namespace) ?? true,
     agents: cache<Agent>(own('Agent'), { indexes: agentIndexes }),
     models: cache<Model>(own('Model'), { indexes: modelIndexes }),
-    tools: cache<Tool>(own('Tool'), { indexes: { [by.sandboxPool]: (tool) => optional(poolKeyOf(tool)) } }),
+    tools: cache<Tool>(own('Tool'), { indexes: toolIndexes }),
     knowledges: cache<Knowledge>(own('Knowledge'), { indexes: knowledgeIndexes }),
     workflows: cache<Workflow>(own('Workflow'), { indexes: workflowIndexes }),
     runs: cache<Run>(own('Run'), { indexes: runIndexes }),
@@ -179,6 +179,11 @@ const agentIndexes = {
 
 const knowledgeIndexes = {
   [by.model]: (knowledge: Knowledge) => [inNamespace(knowledge, knowledge.spec.model)],
+};
+
+const toolIndexes = {
+  [by.sandboxPool]: (tool: Tool) => optional(poolKeyOf(tool)),
+  [by.workflow]: (tool: Tool) => optional(tool.spec.workflow && inNamespace(tool, tool.spec.workflow.name)),
 };
 
 const workflowIndexes = {

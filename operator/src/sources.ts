@@ -12,6 +12,7 @@ import {
   type Model,
   type Tool,
   type ToolGrant,
+  type Workflow,
 } from '@kadre/crds';
 import { agentUrl } from './build/metadata.ts';
 import { cachesOf } from './caches.ts';
@@ -69,6 +70,8 @@ export interface GatewaySources extends EngineSources {
     grants(namespace: string, agent: string): readonly KnowledgeGrant[];
     get(namespace: string, name: string): Knowledge | undefined;
   };
+  /** What Tools run. */
+  workflows: { get(namespace: string, name: string): Workflow | undefined };
   /** How much agents keep of a conversation. */
   memory: { ofAgent(namespace: string, agent: string): ReturnType<typeof conversationRoom> };
   /** What the ConfigMap says under `prices.json`, by now; undefined if it is not there. */
@@ -92,6 +95,7 @@ export function createGatewaySources(
   const models = cache<Model>({ apiVersion: API_VERSION, kind: 'Model' });
   const tools = cache<Tool>({ apiVersion: API_VERSION, kind: 'Tool' });
   const knowledges = cache<Knowledge>({ apiVersion: API_VERSION, kind: 'Knowledge' });
+  const workflows = cache<Workflow>({ apiVersion: API_VERSION, kind: 'Workflow' });
   const prices = options.prices && watchPrices(manager, options.prices);
   return {
     ...sources,
@@ -112,6 +116,7 @@ export function createGatewaySources(
       grants: (namespace, agent) => agents.get(namespace, agent)?.spec.knowledge ?? [],
       get: (namespace, name) => knowledges.get(namespace, name),
     },
+    workflows: { get: (namespace, name) => workflows.get(namespace, name) },
     memory: {
       ofAgent: (namespace, name) => {
         const agent = agents.get(namespace, name);

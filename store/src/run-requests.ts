@@ -17,6 +17,8 @@ export interface RunRequest {
   depth: number;
   /** Milliseconds since 1970. */
   at: number;
+  /** When it is wanted no more, whoever is there to say so. */
+  expiresAt?: number;
 }
 
 /**

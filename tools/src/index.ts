@@ -13,6 +13,7 @@ export { ToolError, type ToolErrorOptions, type ToolFault } from './tool-error.t
 export { askExecutor } from './builtin/ask.ts';
 export { agentInputSchema } from './a2a/input.ts';
 export { isAllowed } from './policy/allow.ts';
+export { workflowExecutor, type FindWorkflow, type RunWorkflow } from './workflow/executor.ts';
 export { codeExecutor, type Program, type ProgramEnd, type RunProgram } from './builtin/code.ts';
 export { compileRule, type CallFacts, type Rule, type RuleVerdict } from './policy/rules.ts';
 export { closedTo, type WrittenBy } from './net/addresses.ts';

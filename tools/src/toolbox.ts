@@ -13,14 +13,21 @@ import { ToolError } from './tool-error.ts';
 import type { ToolboxOptions } from './toolbox-options.ts';
 
 const TIMEOUT_MS = 30_000;
-/** Agents think, and ask others. */
+/** Whoever runs it ends it in time, and says so. */
+const WORKFLOW_GRACE_MS = 5_000;
+/** Agents think, and ask others; so do the agents of Workflows. */
 const AGENT_MS = 600_000;
 /** The timeout of code is the program's own: a sandbox may have to come about first. */
 const SANDBOX_MS = 120_000;
 const MAX_RESULT_BYTES = 1024 * 1024;
 
-export const toolTimeoutMs = ({ timeout, a2a }: ToolSpec): number =>
-  timeout === undefined ? (a2a ? AGENT_MS : TIMEOUT_MS) : milliseconds(timeout);
+export const toolTimeoutMs = ({ timeout, a2a, workflow }: ToolSpec): number =>
+  timeout === undefined ? ((a2a ?? workflow) ? AGENT_MS : TIMEOUT_MS) : milliseconds(timeout);
+
+function graceMs({ builtin, workflow }: ToolSpec): number {
+  if (workflow) return WORKFLOW_GRACE_MS;
+  return builtin?.code ? SANDBOX_MS : 0;
+}
 
 export function createToolbox({
   allowLoopback = false,
@@ -64,7 +71,7 @@ async function bounded<T>(
   signal: AbortSignal,
   work: (errand: Errand, redact: Redactor) => Promise<T>,
 ): Promise<T> {
-  const timeoutMs = toolTimeoutMs(tool.spec) + (tool.spec.builtin?.code ? SANDBOX_MS : 0);
+  const timeoutMs = toolTimeoutMs(tool.spec) + graceMs(tool.spec);
   const deadline = AbortSignal.timeout(timeoutMs);
   const redactor = createRedactor();
   const errand: Errand = {

@@ -12,6 +12,7 @@ export async function longAnswer<T extends object>(
   reply: FastifyReply,
   clock: Clock,
   work: () => Promise<T>,
+  firstMs = EVERY_MS,
 ): Promise<T | undefined> {
   let cancel: () => void;
   const blank = (): void => {
@@ -22,7 +23,7 @@ export async function longAnswer<T extends object>(
     reply.raw.write(' ');
     cancel = clock.after(EVERY_MS, blank);
   };
-  cancel = clock.after(EVERY_MS, blank);
+  cancel = clock.after(firstMs, blank);
   try {
     const answer = await work();
     if (!reply.raw.headersSent) return answer;

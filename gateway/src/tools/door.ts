@@ -1,7 +1,7 @@
 // GET /v1/tools: what the caller's agent may use. POST /v1/tools/call: one call of it.
 import { REPLAYED_HEADER, TOOL_CALL_PATH, TOOLS_PATH, toolCall, type ToolCall, type ToolList } from '@kadre/crds';
 import type { SandboxHost } from '@kadre/sandbox';
-import { askExecutor, codeExecutor, createToolbox, type Executor } from '@kadre/tools';
+import { askExecutor, codeExecutor, createToolbox, workflowExecutor, type Executor } from '@kadre/tools';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '../access/caller.ts';
 import { cancelling } from '../delegation/cancel.ts';
@@ -17,6 +17,7 @@ import type { GatewayOptions, ToolSource } from '../options.ts';
 import type { DecisionLog } from '../routing/decision-log.ts';
 import { withKnowledge } from '../knowledge/search.ts';
 import { runInTool } from '../sandbox/code-tool.ts';
+import { createRunWorkflow } from '../workflow-tool/run-workflow.ts';
 import { createApprovals } from './approvals.ts';
 import { createCallTool, type CallTool } from './call.ts';
 import { createDiscovery, type Offered } from './discovery.ts';
@@ -24,8 +25,8 @@ import { createGates } from './gates.ts';
 import { createOffers, type Offers } from './offers.ts';
 import { createPinnedList, type PinnedList } from './pinned-list.ts';
 import { createPolicy } from './policy.ts';
-import { createToolSecrets } from './secrets.ts';
 import { withProgress } from './progress.ts';
+import { createToolSecrets } from './secrets.ts';
 import { createVerdicts } from './verdicts.ts';
 import { createWatch } from './watch.ts';
 
@@ -35,7 +36,19 @@ export type ToolDoorServices = Pick<DoorServices, 'clock' | 'limits' | 'closing'
   sandboxes: SandboxHost;
   /** Searches Knowledge. Absent: there is none. */
   search: Executor | undefined;
-} & Pick<GatewayOptions, 'tools' | 'knowledge' | 'agents' | 'secrets' | 'store' | 'logger' | 'registry' | 'spans' | 'clusterDomain'>;
+} & Pick<
+    GatewayOptions,
+    | 'tools'
+    | 'workflows'
+    | 'knowledge'
+    | 'agents'
+    | 'secrets'
+    | 'store'
+    | 'logger'
+    | 'registry'
+    | 'spans'
+    | 'clusterDomain'
+  >;
 
 export interface ToolDoor {
   /** Adds its routes, behind the check of tokens. */
@@ -48,6 +61,8 @@ export interface ToolDoor {
 /** Says which Tools are granted and cannot be offered now. */
 const LEFT_OUT_HEADER = 'kadre-tools-left-out';
 const LONGEST_DESCRIPTION = 1024;
+/** Whoever waits for people is told so by the status before that. */
+const FIRST_BLANK_MS = 25_000;
 /** An agent that is asked has a limit of its own. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const noTools: ToolSource = { grants: () => [], get: () => undefined };
@@ -55,11 +70,15 @@ const noTools: ToolSource = { grants: () => [], get: () => undefined };
 export function createToolDoor(services: ToolDoorServices): ToolDoor {
   const { clock, limits, store, registry, spans, logger } = services;
   const approvals = createApprovals(store, clock);
+  const workflowOf = (namespace: string, name: string) => services.workflows?.get(namespace, name);
   const toolbox = createToolbox({
     allowLoopback: limits.allowLoopback,
     clock,
     home: {
-      kinds: { ...(services.search && { knowledge: services.search }) },
+      kinds: {
+        workflow: workflowExecutor(workflowOf, createRunWorkflow(store, clock)),
+        ...(services.search && { knowledge: services.search }),
+      },
       builtins: {
         ask: askExecutor((call) => approvals.answer(call)),
         code: codeExecutor(runInTool(services.sandboxes)),
@@ -153,7 +172,13 @@ function calling(api: FastifyInstance, services: ToolDoorServices, callTool: Cal
       );
     }
     return held(http, reply, patient, (signal) =>
-      longAnswer(http, reply, services.clock, () => call(http, reply, asked, signal)),
+      longAnswer(
+        http,
+        reply,
+        services.clock,
+        () => call(http, reply, asked, signal),
+        runsWorkflow ? FIRST_BLANK_MS : undefined,
+      ),
     );
   });
 }

@@ -14,7 +14,7 @@ const LONGEST_MESSAGE = 1024;
 const FINAL_CODES = [400, 403, 422];
 
 export function registerRunRequestController(context: Context): void {
-  const { manager, caches, store } = context;
+  const { manager, caches, store, clock } = context;
   /** Open requests, as far as this process knows: by `namespace/name` of the Run, the key in the store. */
   const asked = new Map<string, string>();
   const learn = (record: RunRequestRecord): string => {
@@ -47,7 +47,7 @@ export function registerRunRequestController(context: Context): void {
         asked.delete(key);
         return undefined;
       }
-      return carryOut(context, record, decideRunRequest(await observe(context, record)), signal);
+      return carryOut(context, record, decideRunRequest(await observe(context, record), clock.now()), signal);
     },
   });
 }

@@ -30,7 +30,8 @@ const run = (uid: string, phase: RunPhase | undefined, more: { key?: string; spe
     ...(phase && { status: { phase, observedGeneration: 1, ...more.status } }),
   }) as unknown as Run;
 const parent = run('u0', 'Running');
-const decide = (snapshot: Partial<RunRequestSnapshot>) => decideRunRequest({ record: record(), parent, ...snapshot });
+const decide = (snapshot: Partial<RunRequestSnapshot>) =>
+  decideRunRequest({ record: record(), parent, ...snapshot }, 1000);
 
 describe('a Run that is asked for', () => {
   test('is made under its name, belongs to the run that asks, and says so', () => {
@@ -52,7 +53,7 @@ describe('a Run that is asked for', () => {
   test('belongs to nobody if no run asks', () => {
     const alone = record();
     delete alone.parent;
-    const act = decideRunRequest({ record: alone });
+    const act = decideRunRequest({ record: alone }, 1000);
     expect(act).toMatchObject({ do: 'make' });
     expect(JSON.stringify(act)).not.toContain('ownerReferences');
   });
@@ -66,6 +67,7 @@ describe('a Run that is asked for', () => {
 
   test.each<[string, Partial<RunRequestSnapshot>, string, RegExp]>([
     ['somebody else’s Run has the name', { live: run('u7', 'Running') }, 'Refused', /delete it/],
+    ['it is too late', { record: record({ expiresAt: 1000 }) }, 'Cancelled', /in time/],
     ['it is wanted no more', { record: record({ cancelled: true }) }, 'Cancelled', /wants it no more/],
     ['the run that asks is over', { parent: run('u0', 'Failed') }, 'Cancelled', /nightly/],
     [
@@ -88,6 +90,7 @@ describe('a Run that was made for somebody', () => {
 
   test.each<[string, Partial<RunRequestSnapshot>]>([
     ['nobody wants it any more', { record: made({ cancelled: true }) }],
+    ['it takes too long', { record: made({ expiresAt: 1000 }) }],
     ['the run that asked is over', { parent: run('u0', 'Cancelled') }],
   ])('is cancelled when %s', (_, more) => {
     expect(decide({ record: made(), live, ...more })).toEqual({ do: 'cancel', run: live });

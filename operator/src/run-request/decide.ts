@@ -26,39 +26,42 @@ export type RunRequestAct =
   | { do: 'cancel'; run: Run }
   | { do: 'end'; failure?: Failure };
 
-export function decideRunRequest(snapshot: RunRequestSnapshot): RunRequestAct {
+export function decideRunRequest(snapshot: RunRequestSnapshot, now: number): RunRequestAct {
   switch (snapshot.record.state) {
     case 'requested':
-      return begin(snapshot);
+      return begin(snapshot, now);
     case 'made':
-      return follow(snapshot);
+      return follow(snapshot, now);
     case 'refused':
     case 'over':
       return { do: 'wait' };
   }
 }
 
-function begin(snapshot: RunRequestSnapshot): RunRequestAct {
+function begin(snapshot: RunRequestSnapshot, now: number): RunRequestAct {
   const { record, live, known, parent } = snapshot;
   // This process, or the one before it, has made it and could not write that down.
   if (live && isOf(live, record)) return { do: 'remember', uid: live.metadata.uid };
   if (live) return { do: 'end', failure: taken(record) };
   if (known !== undefined) return { do: 'remember', uid: known };
-  const unwanted = unwantedBecause(snapshot);
+  const unwanted = unwantedBecause(snapshot, now);
   if (unwanted !== undefined) return { do: 'end', failure: cancelled(unwanted) };
   return { do: 'make', run: runOf(record, parent) };
 }
 
-function follow(snapshot: RunRequestSnapshot): RunRequestAct {
+function follow(snapshot: RunRequestSnapshot, now: number): RunRequestAct {
   const { record, live, told } = snapshot;
   const run = live?.metadata.uid === record.uid ? live : undefined;
   if (!run) return { do: 'end', ...(!told && { failure: cancelled('The Run was deleted.') }) };
   if (isTerminal(run.status?.phase)) return { do: 'end', ...(!told && { failure: neverBegan(run) }) };
-  return unwantedBecause(snapshot) !== undefined && run.spec.cancel !== true ? { do: 'cancel', run } : { do: 'wait' };
+  return unwantedBecause(snapshot, now) !== undefined && run.spec.cancel !== true
+    ? { do: 'cancel', run }
+    : { do: 'wait' };
 }
 
-function unwantedBecause({ record, parent }: RunRequestSnapshot): string | undefined {
+function unwantedBecause({ record, parent }: RunRequestSnapshot, now: number): string | undefined {
   if (record.cancelled) return 'Whoever asked for the run wants it no more.';
+  if (record.expiresAt !== undefined && record.expiresAt <= now) return 'It was not over in time.';
   if (!record.parent) return undefined;
   const isOver = parent === undefined || isTerminal(parent.status?.phase) || parent.spec.cancel === true;
   return isOver ? `Run ${record.parent.name}, which asked for it, is over.` : undefined;

@@ -1,7 +1,8 @@
 import { labels, type Tool } from '@kadre/crds';
 import { by } from '../caches.ts';
-import { joinKey, splitKey, watching, type KubeObject } from '../kube/index.ts';
+import { joinKey, keyOf, splitKey, watching, type KubeObject } from '../kube/index.ts';
 import { isRefusal, namesakes } from '../namesakes.ts';
+import { workflowExecutor } from '@kadre/tools';
 import { decideTool, rejectedTool } from './decide.ts';
 import { observeTool } from './observe.ts';
 import { decideServer, serverChildren } from './server.ts';
@@ -17,12 +18,22 @@ export function registerToolController(context: Context, pools: SandboxPools): v
   const { manager, caches, toolbox, readSecret, clock, settings } = context;
   // Status alone would not do: each write of it is a change that comes back here.
   const looks = new Map<string, Look>();
-  const describe = toolbox.describe.bind(toolbox);
+  const workflows = workflowExecutor((namespace, name) => caches.workflows.get(namespace, name));
+  const describe: typeof toolbox.describe = (tool, secret, signal) =>
+    tool.spec.workflow
+      ? workflows.describe({ tool, secret, signal, maxBytes: 0 })
+      : toolbox.describe(tool, secret, signal);
   manager.controller({
     name: 'tool',
     for: caches.tools,
     concurrency: CONCURRENCY,
-    watches: [...caches.children.map((cache) => watching(cache, owningTools)), watching(caches.pods, servedTools)],
+    watches: [
+      ...caches.children.map((cache) => watching(cache, owningTools)),
+      watching(caches.pods, servedTools),
+      watching(caches.workflows, ({ metadata }) =>
+        caches.tools.byIndex(by.workflow, joinKey(metadata.namespace, metadata.name)).map(keyOf),
+      ),
+    ],
     reconcile: async (key, { signal }) => {
       const { namespace, name } = splitKey(key);
       const tool = caches.tools.get(namespace, name);
@@ -33,7 +44,9 @@ export function registerToolController(context: Context, pools: SandboxPools): v
       const server = await observeServer(context, tool);
       const isDown = decideServer(tool, server, settings).health !== undefined;
       const observer = { describe, readSecret, clock, server, isDown };
-      const snapshot = await observeTool(tool, looks.get(key), observer, signal);
+      // What a Workflow takes is in a cache, so it is always looked at.
+      const before = tool.spec.workflow ? undefined : looks.get(key);
+      const snapshot = await observeTool(tool, before, observer, signal);
       const { look } = snapshot;
       if (look) looks.set(key, look);
       else looks.delete(key);

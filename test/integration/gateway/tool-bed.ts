@@ -169,8 +169,8 @@ export async function startToolBed(options: Partial<GatewayOptions> = {}): Promi
   };
 }
 
-const isReached = ({ http, mcp, openapi, builtin }: Partial<Tool['spec']>): boolean =>
-  [http, mcp, openapi, builtin].some((one) => one !== undefined);
+const isReached = ({ http, mcp, openapi, builtin, workflow }: Partial<Tool['spec']>): boolean =>
+  [http, mcp, openapi, builtin, workflow].some((one) => one !== undefined);
 
 const endpoint = (url: string): Pick<Tool['spec'], 'http' | 'description'> => ({
   description: 'Looks something up.',
