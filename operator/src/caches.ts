@@ -27,7 +27,7 @@ import {
   type Manager,
 } from './kube/index.ts';
 import { unionCache } from './union-cache.ts';
-import { agentsOf, poolsOf } from './build/references.ts';
+import { agentsOf, poolsOf, toolsOf } from './build/references.ts';
 import type { Job, Node, Pod } from './build/wire.ts';
 import { poolKeyOf, poolKeyOfPod } from './sandbox/pools.ts';
 
@@ -188,6 +188,7 @@ const toolIndexes = {
 
 const workflowIndexes = {
   [by.agent]: (workflow: Workflow) => agentsOf(workflow.spec).map((name) => inNamespace(workflow, name)),
+  [by.tool]: (workflow: Workflow) => toolsOf(workflow.spec).map((name) => inNamespace(workflow, name)),
   [by.pool]: (workflow: Workflow) => poolsOf(workflow.spec),
   [by.workflow]: (workflow: Workflow) => calledWorkflows(workflow.spec).map((name) => inNamespace(workflow, name)),
 };

@@ -5,6 +5,7 @@ import { walkSteps } from '@kadre/engine';
 /** What is read of a step. */
 interface AnyStep {
   agent?: { name?: unknown; gpu?: { pool?: unknown } };
+  tool?: { name?: unknown };
   container?: { gpu?: { pool?: unknown } };
   approval?: { otherThanRequester?: unknown };
 }
@@ -21,6 +22,11 @@ export function countSteps(spec: WorkflowSpec): number {
 /** Names of the Agents that the steps ask, each once, sorted. */
 export function agentsOf(spec: WorkflowSpec): string[] {
   return unique(allSteps(spec).map(({ agent }) => agent?.name));
+}
+
+/** Names of the Tools that the steps call, each once, sorted. */
+export function toolsOf(spec: WorkflowSpec): string[] {
+  return unique(allSteps(spec).map(({ tool }) => tool?.name));
 }
 
 /** Names of the GpuPools that the steps name, each once, sorted. */

@@ -28,6 +28,7 @@ export function registerRunController(context: Context): void {
         waiting.for(waitsFor.workflow(metadata.namespace ?? '', metadata.name)),
       ),
       watching(caches.agents, ({ metadata }) => waiting.for(waitsFor.agent(metadata.namespace ?? '', metadata.name))),
+      watching(caches.tools, ({ metadata }) => waiting.for(waitsFor.tool(metadata.namespace ?? '', metadata.name))),
       watching(caches.pools, ({ metadata }) => waiting.for(waitsFor.pool(metadata.name))),
       watching(runs, ({ metadata }) => waiting.for(waitsFor.run(metadata.namespace ?? '', metadata.name))),
       watching(caches.pods, ({ metadata }) => ofUid(runs, metadata.labels?.[labels.run] ?? '')),

@@ -16,6 +16,7 @@ const complete: Subject = {
   calls: {},
   issues: [],
   agents: { writer: idle },
+  missingTools: [],
   missingPools: [],
 };
 
@@ -98,12 +99,13 @@ describe('what a run waits for, since manifests come in any order', () => {
   test.each<[string, Subject, string | undefined]>([
     [
       'a workflow that is not there yet',
-      { name: 'article', calls: {}, issues: [], agents: {}, missingPools: [] },
+      { name: 'article', calls: {}, issues: [], agents: {}, missingTools: [], missingPools: [] },
       'WorkflowNotFound',
     ],
     ['a workflow that another one calls', { ...complete, calls: { review: undefined } }, 'WorkflowNotFound'],
     ['a run to fork that has not begun', { ...complete, source: 'pending' }, 'ForkPending'],
     ['an agent that is not there yet', { ...complete, agents: { writer: undefined } }, 'AgentNotFound'],
+    ['a tool that is not there yet', { ...complete, missingTools: ['search'] }, 'ToolNotFound'],
     ['a pool that is not there yet', { ...complete, missingPools: ['a100'] }, 'GpuPoolNotFound'],
     ['the first pod of an agent', { ...complete, agents: { writer: starting } }, 'AgentStarting'],
     ['nothing if the agent is stuck: the step will say why', { ...complete, agents: { writer: stuck } }, undefined],

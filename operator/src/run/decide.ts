@@ -95,6 +95,8 @@ function waitsFor(run: Run, subject: Subject | undefined): { reason: string; mes
   if (absent !== undefined) {
     return { reason: 'AgentNotFound', message: `Waits for Agent ${absent} in namespace ${where}.` };
   }
+  const tool = subject?.missingTools[0];
+  if (tool !== undefined) return { reason: 'ToolNotFound', message: `Waits for Tool ${tool} in namespace ${where}.` };
   const pool = subject?.missingPools[0];
   if (pool !== undefined) return { reason: 'GpuPoolNotFound', message: `Waits for GpuPool ${pool}.` };
   const starting = Object.entries(subject?.agents ?? {}).find(([, agent]) => agent && isStarting(agent));

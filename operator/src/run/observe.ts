@@ -14,6 +14,8 @@ export interface Subject {
   issues: { path: string; message: string }[];
   /** Agents that the run will ask, by name; undefined for those that are not there. */
   agents: Record<string, Agent | undefined>;
+  /** Tools that steps call and are not there. */
+  missingTools: string[];
   /** GpuPools that are named and not there. */
   missingPools: string[];
   /** An approval must come from somebody else than who asked for the run. */

@@ -2,7 +2,7 @@
 import { API_VERSION, type Run, type Workflow, type WorkflowSpec } from '@kadre/crds';
 import { agentRunWorkflow, calledWorkflows } from '@kadre/engine';
 import type { RunSubmission } from '@kadre/store';
-import { agentsOf, needsRequester, poolsOf } from '../build/references.ts';
+import { agentsOf, needsRequester, poolsOf, toolsOf } from '../build/references.ts';
 import { isTerminal } from './status.ts';
 import { waitsFor } from './waiting.ts';
 import type { Context } from '../context.ts';
@@ -26,14 +26,17 @@ export async function observeSubject(
   const calls = await pinnedCalls(own.spec, taken, find);
   const specs = [own.spec, ...Object.values(calls)].filter((spec) => spec !== undefined);
   const agents = unique(specs.flatMap(agentsOf));
+  const tools = unique(specs.flatMap(toolsOf));
   const pools = unique(specs.flatMap(poolsOf));
   agents.forEach((name) => expect(waitsFor.agent(namespace, name)));
+  tools.forEach((name) => expect(waitsFor.tool(namespace, name)));
   pools.forEach((name) => expect(waitsFor.pool(name)));
   return {
     ...own,
     calls,
     issues: issuesOf(context, run, own, calls),
     agents: Object.fromEntries(agents.map((name) => [name, caches.agents.get(namespace, name)])),
+    missingTools: tools.filter((name) => !caches.tools.get(namespace, name)),
     missingPools: pools.filter((name) => !caches.pools.get(undefined, name)),
     needsRequester: specs.some(needsRequester),
     ...(source && { source }),

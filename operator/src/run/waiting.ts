@@ -2,6 +2,7 @@
 export const waitsFor = {
   workflow: (namespace: string, name: string) => `Workflow/${namespace}/${name}`,
   agent: (namespace: string, name: string) => `Agent/${namespace}/${name}`,
+  tool: (namespace: string, name: string) => `Tool/${namespace}/${name}`,
   run: (namespace: string, name: string) => `Run/${namespace}/${name}`,
   pool: (name: string) => `GpuPool/${name}`,
 };

@@ -1,6 +1,6 @@
 import { calledWorkflows } from '@kadre/engine';
 import { by } from '../caches.ts';
-import { agentsOf, poolsOf } from '../build/references.ts';
+import { agentsOf, poolsOf, toolsOf } from '../build/references.ts';
 import { joinKey, keyOf, splitKey, watching } from '../kube/index.ts';
 import { decideWorkflow } from './decide.ts';
 import type { Context } from '../context.ts';
@@ -17,6 +17,7 @@ export function registerWorkflowController(context: Context): void {
     for: workflows,
     watches: [
       watching(caches.agents, ({ metadata }) => naming(by.agent, joinKey(metadata.namespace, metadata.name))),
+      watching(caches.tools, ({ metadata }) => naming(by.tool, joinKey(metadata.namespace, metadata.name))),
       watching(workflows, ({ metadata }) => naming(by.workflow, joinKey(metadata.namespace, metadata.name))),
       watching(caches.pools, ({ metadata }) => naming(by.pool, metadata.name)),
     ],
@@ -34,6 +35,7 @@ function observeWorkflow({ caches, validateWorkflow }: Context, workflow: Readon
   const { metadata, spec } = workflow;
   const missing = {
     agents: agentsOf(spec).filter((name) => !caches.agents.get(metadata.namespace, name)),
+    tools: toolsOf(spec).filter((name) => !caches.tools.get(metadata.namespace, name)),
     workflows: calledWorkflows(spec).filter((name) => !caches.workflows.get(metadata.namespace, name)),
     pools: poolsOf(spec).filter((name) => !caches.pools.get(undefined, name)),
   };

@@ -9,7 +9,7 @@ const subject = workflow([
   { name: 'a', agent: { name: 'writer', prompt: 'Go' } },
   { name: 'b', steps: [{ name: 'c', container: { image: 'busybox' } }] },
 ]);
-const none = { agents: [], workflows: [], pools: [] };
+const none = { agents: [], tools: [], workflows: [], pools: [] };
 const issue = (n: number) => ({ path: `spec.steps[${n}].when`, message: 'unknown variable' });
 
 describe('a Workflow', () => {
@@ -33,6 +33,7 @@ describe('a Workflow', () => {
       'AgentNotFound',
       /Agent writer, Agent critic/,
     ],
+    ['names absent tools', { missing: { ...none, tools: ['search'] } }, 'ToolNotFound', /Tool search/],
     ['names absent workflows', { missing: { ...none, workflows: ['other'] } }, 'WorkflowNotFound', /Workflow other/],
     ['names absent pools', { missing: { ...none, pools: ['a100'] } }, 'GpuPoolNotFound', /GpuPool a100/],
   ])('%s', (_, more, reason, message) => {

@@ -27,10 +27,11 @@ function invalid({ issues }: WorkflowSnapshot): Health | undefined {
   return { state: 'stalled', reason: 'InvalidExpression', message: [...shown, ...more].join('; ') };
 }
 
-function missing({ workflow, missing: { agents, workflows, pools } }: WorkflowSnapshot): Health | undefined {
+function missing({ workflow, missing: { agents, tools, workflows, pools } }: WorkflowSnapshot): Health | undefined {
   const where = `Not in namespace ${workflow.metadata.namespace ?? ''}`;
   return (
     absent('AgentNotFound', where, 'Agent', agents) ??
+    absent('ToolNotFound', where, 'Tool', tools) ??
     absent('WorkflowNotFound', where, 'Workflow', workflows) ??
     absent('GpuPoolNotFound', 'Not in this cluster', 'GpuPool', pools)
   );

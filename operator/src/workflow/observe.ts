@@ -6,5 +6,5 @@ export interface WorkflowSnapshot {
   /** What the engine finds wrong with the spec. */
   issues: { path: string; message: string }[];
   /** What the steps name and is not there. */
-  missing: { agents: string[]; workflows: string[]; pools: string[] };
+  missing: { agents: string[]; tools: string[]; workflows: string[]; pools: string[] };
 }
