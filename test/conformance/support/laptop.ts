@@ -11,6 +11,7 @@ import type { RunOptions } from '../../../cli/src/laptop/options.ts';
 import { readLog } from '../../../cli/src/laptop/run/prepare.ts';
 import { run as kadreRun } from '../../../cli/src/laptop/run/run.ts';
 import { Terminal } from '../../../cli/src/laptop/terminal/terminal.ts';
+import { ensureBubblewrap } from '../../support/bubblewrap.ts';
 import type { Act, Decision } from './act.ts';
 import { folderOf, type Case } from './case.ts';
 import type { Target } from './target.ts';
@@ -50,6 +51,7 @@ function decisionIn(act: Act): Decision | undefined {
 
 /** @param whole the case with all of its script, from which decisions are taken */
 export async function startLaptop(one: Case, whole: Case): Promise<Target> {
+  await ensureBubblewrap();
   const store = await mkdtemp(join(tmpdir(), 'kadre-conformance-'));
   const results = new Map<string, Result>();
   const stubbed = new Set(whole.script.flatMap((act) => ('job' in act ? [act.job.run] : [])));

@@ -1,18 +1,15 @@
 // Code on one's own machine, under the real bubblewrap.
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { homedir } from 'node:os';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { createLaptopSandbox, type SandboxJob } from '@kadre/sandbox';
-import { installPackages } from '../../cluster/node/packages.ts';
+import { ensureBubblewrap } from '../../support/bubblewrap.ts';
 import { eventually } from '../../support/kubectl.ts';
 import { jobOf, outcomeOf } from './jobs.ts';
 import { commandsOf } from './processes.ts';
 
-beforeAll(async () => {
-  if (!existsSync('/usr/bin/bwrap')) await installPackages(['bubblewrap'], 'code on a laptop', console.log);
-});
+beforeAll(ensureBubblewrap);
 
 const spec = { memory: '256Mi', cpu: '500m' };
 const call = { caller: { namespace: 'default' }, idempotencyKey: 'key', signal: AbortSignal.timeout(60_000) };

@@ -7,6 +7,7 @@ import { createGateway } from '@kadre/gateway';
 import { createLaptopSandbox } from '@kadre/sandbox';
 import { verifyStepToken, type Store } from '@kadre/store';
 import { pino } from 'pino';
+import { ensureBubblewrap } from '../../../support/bubblewrap.ts';
 import type { Case } from '../case.ts';
 import type { FastClock } from './clock.ts';
 
@@ -25,6 +26,7 @@ export interface HostedAgents {
 }
 
 export async function hostAgents(one: Case, store: Store, clock: FastClock): Promise<HostedAgents> {
+  await ensureBubblewrap();
   const asked = new Map<string, Record<string, number>>();
   const gateway = createGateway({
     models: modelsOf(one),
