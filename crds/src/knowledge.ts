@@ -152,5 +152,5 @@ export const knowledgeSecrets = ({ sources }: Pick<KnowledgeSpec, 'sources'>): {
 export const knowledgeAgent = (name: string): string => `knowledge-${name}`;
 
 /** Vectors of different spaces have nothing to say about one another. */
-export const vectorSpace = (model: string, { provider, model: known, baseUrl }: ModelSpec): string =>
-  [provider, baseUrl, known ?? model].filter((part) => part !== undefined).join(' ');
+export const vectorSpace = (model: string, { provider, model: known, baseUrl, simulated }: ModelSpec): string =>
+  [provider, baseUrl, known ?? model, simulated?.embeddingDimensions].filter((part) => part !== undefined).join(' ');

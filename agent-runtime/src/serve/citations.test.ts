@@ -104,9 +104,9 @@ describe('what the answer marks is told', () => {
     let text = '';
     const annotations: Parameters<typeof placed>[1] = [];
     for await (const { choices } of await client.chat.completions.create({ ...ask, stream: true })) {
-      const delta = choices[0]?.delta as { content?: string; annotations?: typeof annotations };
-      text += delta?.content ?? '';
-      annotations.push(...(delta?.annotations ?? []));
+      const delta = (choices[0]?.delta ?? {}) as { content?: string; annotations?: typeof annotations };
+      text += delta.content ?? '';
+      annotations.push(...(delta.annotations ?? []));
     }
     expect(text).toBe(`I look. \n\n${TEXT}`);
     expect(placed(text, annotations)).toEqual(expected);

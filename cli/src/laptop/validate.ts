@@ -21,16 +21,17 @@ export async function validate(options: ValidateOptions, terminal: Terminal): Pr
   const problems = checkCatalog(catalog, { missing: options.allowMissing === true ? 'warning' : 'error' });
   const errors = problems.filter(({ level }) => level === 'error').length;
   const checked = catalog.manifests.length;
-  const skipped = [...catalog.skipped.values()].reduce((sum, count) => sum + count, 0) + catalog.secrets.length;
+  const others = [...catalog.skipped.values()].reduce((sum, count) => sum + count, 0);
+  const skipped = others + catalog.secrets.length + catalog.configMaps.length;
   if (options.output === 'json') {
     terminal.print(JSON.stringify({ valid: errors === 0, checked, skipped, problems }, null, 2));
   } else {
     for (const problem of problems) terminal.print(problemLine(problem));
     const warnings = problems.length - errors;
-    const others = skipped > 0 ? `, ${skipped} of other kinds skipped` : '';
+    const rest = skipped > 0 ? `, ${skipped} of other kinds skipped` : '';
     if (options.quiet !== true)
       terminal.note(
-        `${count(checked, 'manifest')} checked${others}: ${count(errors, 'error')}, ${count(warnings, 'warning')}`,
+        `${count(checked, 'manifest')} checked${rest}: ${count(errors, 'error')}, ${count(warnings, 'warning')}`,
       );
   }
   return errors === 0 ? exits.succeeded : exits.usage;

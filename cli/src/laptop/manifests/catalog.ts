@@ -1,10 +1,11 @@
 // All manifests of a command, by what they are called.
-import type { Agent, Budget, GpuPool, Model, Run, Tool, Workflow } from '@kadre/crds';
+import type { Agent, Budget, GpuPool, Knowledge, Model, Run, Tool, Workflow } from '@kadre/crds';
 import { UsageError } from '../errors.ts';
 import type { SourceDocument } from './documents.ts';
 import {
   problemAt,
   readManifest,
+  type ConfigMapManifest,
   type KindName,
   type Manifest,
   type Problem,
@@ -14,6 +15,7 @@ import {
 interface Kinds {
   Agent: Agent;
   Budget: Budget;
+  Knowledge: Knowledge;
   Model: Model;
   Tool: Tool;
   Workflow: Workflow;
@@ -24,6 +26,7 @@ interface Kinds {
 export interface Catalog {
   manifests: Manifest[];
   secrets: SecretManifest[];
+  configMaps: ConfigMapManifest[];
   /** What cannot be read at all. */
   problems: Problem[];
   /** How many objects of other kinds there are, by apiVersion and kind. */
@@ -32,11 +35,12 @@ export interface Catalog {
 
 /** @param namespace of objects that name none */
 export function catalogOf(documents: readonly SourceDocument[], namespace: string): Catalog {
-  const catalog: Catalog = { manifests: [], secrets: [], problems: [], skipped: new Map() };
+  const catalog: Catalog = { manifests: [], secrets: [], configMaps: [], problems: [], skipped: new Map() };
   for (const document of documents) {
     const read = readManifest(document, namespace);
     if ('manifest' in read) catalog.manifests.push(read.manifest);
     else if ('secret' in read) catalog.secrets.push(read.secret);
+    else if ('configMap' in read) catalog.configMaps.push(read.configMap);
     else if ('problems' in read) catalog.problems.push(...read.problems);
     else catalog.skipped.set(read.skipped, (catalog.skipped.get(read.skipped) ?? 0) + 1);
   }
@@ -85,6 +89,10 @@ export function find<K extends keyof Kinds>(
 
 export function findSecret(catalog: Catalog, namespace: string, name: string): SecretManifest | undefined {
   return catalog.secrets.filter((one) => one.namespace === namespace && one.name === name).at(-1);
+}
+
+export function findConfigMap(catalog: Catalog, namespace: string, name: string): ConfigMapManifest | undefined {
+  return catalog.configMaps.filter((one) => one.namespace === namespace && one.name === name).at(-1);
 }
 
 /** Objects of one name in one `-f` that differ: whoever applies the folder gets one of them, and cannot say which. */

@@ -36,8 +36,18 @@ export interface SecretManifest {
   data: Record<string, string>;
 }
 
+/** A ConfigMap, which Knowledge may name. */
+export interface ConfigMapManifest {
+  name: string;
+  namespace: string;
+  data: Record<string, string>;
+  /** Keys of what is no text. */
+  binaryKeys: string[];
+}
+
 export type Reading =
   | { manifest: Manifest }
+  | { configMap: ConfigMapManifest }
   | { secret: SecretManifest }
   /** An object of somebody else's kind. */
   | { skipped: string }
@@ -66,6 +76,7 @@ export function readManifest(document: SourceDocument, namespace: string): Readi
     };
   }
   if (apiVersion === 'v1' && kind === 'Secret') return readSecret(document, value, namespace);
+  if (apiVersion === 'v1' && kind === 'ConfigMap') return readConfigMap(value, namespace);
   if (!apiVersion.startsWith(`${GROUP}/`)) return { skipped: `${apiVersion} ${kind}` };
   const unknown = unknownType(apiVersion, kind);
   if (unknown !== undefined) {
@@ -162,6 +173,16 @@ function readSecret(document: SourceDocument, value: Fields, fallback: string): 
       data: Object.fromEntries([...decoded, ...plain]) as Record<string, string>,
     },
   };
+}
+
+/** One that nobody could name is nobody's business. */
+function readConfigMap(value: Fields, fallback: string): Reading {
+  const metadata = isFields(value.metadata) ? value.metadata : {};
+  const { name, namespace = fallback } = metadata;
+  if (typeof name !== 'string' || typeof namespace !== 'string') return { skipped: 'v1 ConfigMap' };
+  const data = Object.entries(isFields(value.data) ? value.data : {}).map(([key, text]) => [key, String(text)]);
+  const binaryKeys = Object.keys(isFields(value.binaryData) ? value.binaryData : {});
+  return { configMap: { name, namespace, data: Object.fromEntries(data) as Record<string, string>, binaryKeys } };
 }
 
 /** A problem at a field of a manifest. */

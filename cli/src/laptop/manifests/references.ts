@@ -1,9 +1,12 @@
 // What manifests name, and whether it is among them.
 import {
+  knowledgeSecrets,
   routedModels,
   toolSecretAt,
   type Agent,
   type AgentGrant,
+  type KnowledgeGrant,
+  type KnowledgeSource,
   type Model,
   type ModelRoute,
   type Run,
@@ -13,11 +16,11 @@ import {
   type ToolSpec,
 } from '@kadre/crds';
 import { walkSteps } from '@kadre/engine';
-import { findSecret, isThere, type Catalog } from './catalog.ts';
+import { findConfigMap, findSecret, isThere, type Catalog } from './catalog.ts';
 import { problemAt, type KindName, type Manifest, type Problem } from './manifest.ts';
 
 interface Reference {
-  kind: 'Agent' | 'Model' | 'Tool' | 'Workflow' | 'GpuPool';
+  kind: 'Agent' | 'Model' | 'Tool' | 'Knowledge' | 'Workflow' | 'GpuPool';
   name: string;
   /** Of the field that holds the name. */
   path: string;
@@ -31,11 +34,19 @@ export function danglingReferences(catalog: Catalog, manifest: Manifest, missing
     const where = kind === 'GpuPool' ? '' : ` in namespace ${manifest.namespace}`;
     return problemAt(manifest, path, `${kind} ${name}${where} is not among these manifests`, level);
   });
-  return [...problems, ...secretProblems(catalog, manifest)];
+  return [...problems, ...secretProblems(catalog, manifest), ...configMapProblems(catalog, manifest)];
 }
 
 function secretProblems(catalog: Catalog, manifest: Manifest): Problem[] {
-  const { ref, path: at = '' } = secretOf(manifest) ?? {};
+  return secretsOf(manifest).flatMap((one) => secretProblem(catalog, manifest, one));
+}
+
+interface SecretAt {
+  ref?: Partial<SecretKeyRef> | undefined;
+  path: string;
+}
+
+function secretProblem(catalog: Catalog, manifest: Manifest, { ref, path: at }: SecretAt): Problem[] {
   if (typeof ref?.name !== 'string' || typeof ref.key !== 'string') return [];
   const secret = findSecret(catalog, manifest.namespace, ref.name);
   if (!secret) return [problemAt(manifest, `${at}.name`, `Secret ${ref.name} is not among these manifests`, 'warning')];
@@ -46,10 +57,34 @@ function secretProblems(catalog: Catalog, manifest: Manifest): Problem[] {
   ];
 }
 
-function secretOf({ kind, object }: Manifest): { ref?: Partial<SecretKeyRef> | undefined; path: string } | undefined {
+function secretsOf({ kind, object }: Manifest): SecretAt[] {
   if (kind === 'Model')
-    return { ref: (object.spec as Partial<Model['spec']>).auth?.secretRef, path: 'spec.auth.secretRef' };
-  return kind === 'Tool' ? toolSecretAt(object.spec as ToolSpec) : undefined;
+    return [{ ref: (object.spec as Partial<Model['spec']>).auth?.secretRef, path: 'spec.auth.secretRef' }];
+  if (kind === 'Knowledge') return knowledgeSecrets({ sources: sourcesOf(object.spec) });
+  const ofTool = kind === 'Tool' ? toolSecretAt(object.spec as ToolSpec) : undefined;
+  return ofTool ? [ofTool] : [];
+}
+
+/** What is no source is the schema's business. */
+function sourcesOf({ sources }: Record<string, unknown>): KnowledgeSource[] {
+  const all = Array.isArray(sources) ? (sources as unknown[]) : [];
+  return all.map((one) => (typeof one === 'object' && one !== null ? one : {}) as KnowledgeSource);
+}
+
+function configMapProblems(catalog: Catalog, manifest: Manifest): Problem[] {
+  if (manifest.kind !== 'Knowledge') return [];
+  return sourcesOf(manifest.object.spec).flatMap(({ configMap }, index) => {
+    const { name, keys = [] }: { name?: unknown; keys?: string[] | undefined } = configMap ?? {};
+    if (typeof name !== 'string') return [];
+    const at = `spec.sources[${index}].configMap`;
+    const found = findConfigMap(catalog, manifest.namespace, name);
+    if (!found) return [problemAt(manifest, `${at}.name`, `ConfigMap ${name} is not among these manifests`, 'warning')];
+    return (Array.isArray(keys) ? keys : []).flatMap((key, place) =>
+      Object.hasOwn(found.data, key) || found.binaryKeys.includes(key)
+        ? []
+        : [problemAt(manifest, `${at}.keys[${place}]`, `ConfigMap ${name} has no key ${key}`)],
+    );
+  });
 }
 
 function referencesOf({ kind, object }: Manifest): Reference[] {
@@ -57,17 +92,21 @@ function referencesOf({ kind, object }: Manifest): Reference[] {
   if (kind === 'Workflow') return stepReferences(spec, 'spec');
   if (kind === 'Agent') return agentReferences(spec as Partial<Agent['spec']>);
   if (kind === 'Run') return runReferences(spec as Partial<Run['spec']>);
+  if (kind === 'Knowledge') return named('Model', spec && (spec as { model?: unknown }).model, 'spec.model');
+  if (kind === 'Tool') return named('Workflow', (spec as Partial<ToolSpec>).workflow?.name, 'spec.workflow.name');
   if (kind === 'Model') return modelReferences(spec as Partial<Model['spec']>);
   return [];
 }
 
-function agentReferences({ model, tools, agents, runtime }: Partial<Agent['spec']>): Reference[] {
+function agentReferences({ model, tools, agents, knowledge, runtime }: Partial<Agent['spec']>): Reference[] {
   const grants: (Partial<ToolGrant> | null)[] = Array.isArray(tools) ? tools : [];
   const asked: (Partial<AgentGrant> | null)[] = Array.isArray(agents) ? agents : [];
+  const searched: (Partial<KnowledgeGrant> | null)[] = Array.isArray(knowledge) ? knowledge : [];
   return [
     ...named('Model', model, 'spec.model'),
     ...grants.flatMap((grant, index) => named('Tool', grant?.name, `spec.tools[${index}].name`)),
     ...asked.flatMap((grant, index) => named('Agent', grant?.name, `spec.agents[${index}].name`)),
+    ...searched.flatMap((grant, index) => named('Knowledge', grant?.name, `spec.knowledge[${index}].name`)),
     ...named('GpuPool', runtime?.gpu?.pool, 'spec.runtime.gpu.pool'),
   ];
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { agentConfigOf, type Agent, type Budget, type Model, type Tool } from '@kadre/crds';
+import { agentConfigOf, type Agent, type Budget, type Knowledge, type Model, type Tool } from '@kadre/crds';
 import type { AgentDirectory } from '@kadre/engine';
 import type { Gateway, Identity } from '@kadre/gateway';
 import type { Runtime } from '@kadre/agent-runtime';
@@ -15,6 +15,9 @@ export interface AgentHostOptions {
   models: readonly Model[];
   tools: readonly Tool[];
   budgets: readonly Budget[];
+  /** What the agents may search, and what makes it ready for one. */
+  knowledge: readonly Knowledge[];
+  ready: (agent: Agent) => Promise<void>;
   /** Agents that somebody else serves, by name: their URLs. */
   served: ReadonlyMap<string, string>;
   /** The data of a Secret; undefined if it is not there. */
@@ -106,11 +109,13 @@ class Crew {
     const { namespace, logger } = this.#options;
     const { name } = agent.metadata;
     const [{ createRuntime }, { url }] = await Promise.all([import('@kadre/agent-runtime'), this.#startGateway()]);
+    await this.#options.ready(agent);
     const token = randomBytes(24).toString('base64url');
     this.#tokens.set(token, { namespace, serviceAccount: `agent-${name}`, uid: name });
     const runtime = await createRuntime(
       {
-        agent: { ...agentConfigOf(name, namespace, agent.spec), endpoints: [] },
+        // Nobody calls it here but steps and other agents.
+        agent: { ...agentConfigOf(name, namespace, agent.spec), endpoints: [], memory: false },
         gatewayUrl: url,
         basePath: `/${this.#key}/${name}`,
       },
@@ -124,7 +129,7 @@ class Crew {
   }
 
   async #openGateway(): Promise<{ gateway: Gateway; url: string }> {
-    const { agents, models, tools, budgets, secret, store, logger, namespace } = this.#options;
+    const { agents, models, tools, knowledge, budgets, secret, store, logger, namespace } = this.#options;
     const named = <T extends { metadata: { name: string } }>(all: readonly T[], where: string, name: string) =>
       where === namespace ? all.find(({ metadata }) => metadata.name === name) : undefined;
     const [{ createGateway }, { createLaptopSandbox }] = await Promise.all([
@@ -149,6 +154,12 @@ class Crew {
         grants: (where, agent) => named(agents, where, agent)?.spec.agents ?? [],
         spec: (where, name) => (this.#options.served.has(name) ? undefined : named(agents, where, name)?.spec),
       },
+      ...(knowledge.length > 0 && {
+        knowledge: {
+          get: (where, name) => named(knowledge, where, name),
+          grants: (where, agent) => named(agents, where, agent)?.spec.knowledge ?? [],
+        },
+      }),
       secrets: { read: (_, name) => Promise.resolve(secret(name)) },
       authenticate: (token) => Promise.resolve(this.#tokens.get(token)),
       store,

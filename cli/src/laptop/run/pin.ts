@@ -128,8 +128,8 @@ function pinnedKnowledge(
     object.spec.sources.flatMap(({ configMap }) => (configMap ? [[namespace, configMap.name] as const] : [])),
   );
   return {
-    knowledge: knowledge.map(({ object, document }) => ({
-      object: { ...object, metadata: asCreated(object) },
+    knowledge: knowledge.map(({ object, namespace, document }) => ({
+      object: { ...object, metadata: { ...asCreated(object), namespace } },
       file: document.file === '-' ? '-' : resolve(document.file),
     })),
     configMaps: Object.fromEntries(
@@ -254,6 +254,10 @@ class Search {
         this.obstacles.push(missingToolKey(tool.object, ref));
       const refusal = notOnLaptop(tool?.object.spec.builtin?.code ?? {});
       if (refusal !== undefined) this.obstacles.push(`Tool ${name}: ${refusal}`);
+      if (tool?.object.spec.workflow)
+        this.obstacles.push(
+          `Tool ${name} runs a Workflow, each call in a Run of its own, which clusters alone do: take it out, or call the Workflow in a step`,
+        );
       return tool ?? [];
     });
   }

@@ -1,7 +1,7 @@
 // From the command line to a run that can start: a new one, one that goes on, or one that begins with what another recorded.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
-import { toolSecret } from '@kadre/crds';
+import { knowledgeSecrets, toolSecret } from '@kadre/crds';
 import { schemaProblem } from '@kadre/engine';
 import { openSqliteStore, type Fork } from '@kadre/store';
 import { UsageError } from '../errors.ts';
@@ -13,7 +13,7 @@ import type { RunOptions } from '../options.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { pair, readInput, readLimits, strictJson } from './input.ts';
 import { pin, type Pinned } from './pin.ts';
-import { keyOf, secretData, toolKeyOf, type Environment } from './secrets.ts';
+import { keyOf, knowledgeKeyOf, secretData, toolKeyOf, type Environment } from './secrets.ts';
 import { findTarget } from './target.ts';
 
 export interface Prepared {
@@ -196,13 +196,16 @@ async function quietCatalog(sources: readonly string[], namespace: string): Prom
 
 function secretsFrom(
   catalog: Catalog,
-  { namespace, models, tools = [] }: Pinned,
+  { namespace, models, tools = [], knowledge = [] }: Pinned,
   env: Environment,
 ): Prepared['secret'] {
   const given = (name: string) => findSecret(catalog, namespace, name)?.data;
   const keys = [
     ...models.map((model) => ({ ref: model.spec.auth?.secretRef, value: keyOf(model, given, env) })),
     ...tools.map((tool) => ({ ref: toolSecret(tool.spec), value: toolKeyOf(tool, given, env) })),
+    ...knowledge
+      .flatMap(({ object }) => knowledgeSecrets(object.spec))
+      .map(({ ref }) => ({ ref, value: knowledgeKeyOf(ref, given, env) })),
   ];
   return (name) => secretData(keys, name);
 }

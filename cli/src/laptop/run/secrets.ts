@@ -59,6 +59,18 @@ export function missingToolKey({ metadata }: Tool, { name, key }: SecretKeyRef):
   );
 }
 
+/** What is shown where documents of a Knowledge are fetched, or undefined. */
+export const knowledgeKeyOf = (ref: SecretKeyRef, secrets: Secrets, env: Environment): string | undefined =>
+  given(ref, secrets, env);
+
+/** What to do about a Knowledge without its key. */
+export function missingKnowledgeKey(knowledge: string, { name, key }: SecretKeyRef): string {
+  return (
+    `Knowledge ${knowledge} needs the key ${key} of Secret ${name}: set ${secretVariable(name, key)}, ` +
+    `or add -f with a manifest of that Secret`
+  );
+}
+
 /** As the gateway reads it: all keys of one Secret that models and tools name. */
 export function secretData(
   keys: readonly { ref: SecretKeyRef | undefined; value: string | undefined }[],

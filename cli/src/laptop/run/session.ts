@@ -6,7 +6,9 @@ import type { Logger } from 'pino';
 import { lockRun, readFork, submissionOf, type RunFolder, type RunRecord } from '../history/folders.ts';
 import { laptopStore, openOutputCache } from '../history/laptop-store.ts';
 import { openSharedLedger, withLedger } from '../history/shared-ledger.ts';
+import { openKnowledgeStores, withKnowledge, type KnowledgeStores } from '../history/knowledge-stores.ts';
 import { startAgentHost } from './agent-host.ts';
+import { createLaptopKnowledge, type PinnedKnowledge } from './knowledge.ts';
 
 export interface SessionOptions {
   /** The folder of all runs. */
@@ -33,13 +35,20 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const unlock = lockRun(folder, record.name);
   const cache = openOutputCache(join(history, 'cache.db'));
   const own = openSqliteStore(folder.store);
-  const { namespace, agents, models, tools = [], budgets = [] } = record.pinned;
+  const { namespace, agents, models, tools = [], budgets = [], knowledge = [], configMaps = {} } = record.pinned;
   const ledger = budgets.length > 0 ? openSharedLedger(join(history, 'ledger.db')) : undefined;
   const alone = laptopStore(own, cache, await readFork(folder));
-  const store = ledger ? withLedger(alone, ledger) : alone;
+  const counted = ledger ? withLedger(alone, ledger) : alone;
+  const searched = openSearched(history, knowledge);
+  const store = searched ? withKnowledge(counted, searched) : counted;
+  const documents = createLaptopKnowledge({ knowledge, configMaps, models, secret, index: store, logger });
   const stopping = new AbortController();
   const served = new Map(Object.entries(record.served));
-  const host = await startAgentHost({ namespace, agents, models, tools, budgets, served, secret, store, logger });
+  const host = await startAgentHost({
+    ...{ namespace, agents, models, tools, budgets, served, secret, store, logger },
+    knowledge: knowledge.map(({ object }) => object),
+    ready: (agent) => documents.ready(agent),
+  });
   await store.submitRun(submissionOf(record));
   const before = (await store.events(record.uid)).length;
   const engine = await startEngine({
@@ -58,13 +67,23 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       stopping.abort();
       reader.close();
       await engine.stopped;
+      await documents.close();
       await host.close();
+      await searched?.close();
       await own.close();
       await ledger?.close();
       cache.close();
       unlock();
     },
   };
+}
+
+function openSearched(history: string, knowledge: readonly PinnedKnowledge[]): KnowledgeStores | undefined {
+  if (knowledge.length === 0) return undefined;
+  return openKnowledgeStores(
+    history,
+    knowledge.map(({ object, file }) => ({ name: object.metadata.name, file })),
+  );
 }
 
 /** Follows the log. Hints say that there is more of it; they may get lost. */
