@@ -16,6 +16,7 @@ import {
   type TestGateway,
 } from '../../../agent-runtime/src/testing/harness.ts';
 import { NAMESPACE, startBed, step, type Bed } from '../gateway/bed.ts';
+import { startWire } from './runtime-process.ts';
 
 let provider: TestGateway;
 let bed: Bed;
@@ -37,9 +38,9 @@ afterEach(async () => {
   await provider.close();
 });
 
-async function pod(more: object = {}): Promise<{ url: string; openai: OpenAI }> {
+async function pod(more: object = {}, gatewayUrl = bed.url): Promise<{ url: string; openai: OpenAI }> {
   const agent = testAgent({ ...config, ...more });
-  const one = await serveAgent({ gatewayUrl: bed.url, agent }, { token: () => Promise.resolve('token-a') });
+  const one = await serveAgent({ gatewayUrl, agent }, { token: () => Promise.resolve('token-a') });
   pods.push(one);
   return { url: one.url, openai: new OpenAI({ baseURL: `${one.url}/v1`, apiKey: 'none', maxRetries: 0 }) };
 }
@@ -170,6 +171,23 @@ test('two that answer at once in one conversation are both kept, each in one pie
   provider.handler = say('Ok.');
   await sendTo(first.url, messageOf('C', 'm3', 'c'));
   expect([['A', 'To A.', 'B', 'To B.', 'C'], ['B', 'To B.', 'A', 'To A.', 'C']]).toContainEqual(asked()); // prettier-ignore
+});
+
+test('an answer of the gateway that is lost on the way loses nothing, and keeps nothing twice', async () => {
+  let requests = 0;
+  const wire = await startWire(bed.url, () => async (_request, forward) => {
+    requests += 1;
+    await forward();
+    // Of recalling, of remembering, and of forgetting.
+    if ([1, 4, 6].includes(requests)) throw new Error('lost');
+  });
+  const { url, openai } = await pod({}, wire.url);
+  expect(await post(`${url}/generate`, { prompt: 'One', context: 'c' })).toMatchObject({ status: 200 });
+  expect(provider.requests).toHaveLength(1);
+  expect(await bed.store.turns({ namespace: NAMESPACE, agent: 'researcher', conversation: 'c' })).toHaveLength(1);
+  await expect(openai.conversations.delete('c')).rejects.toMatchObject({ status: 404 });
+  expect(await bed.store.turns({ namespace: NAMESPACE, agent: 'researcher', conversation: 'c' })).toEqual([]);
+  await wire.close();
 });
 
 test('the oldest turns make room, and what is long is kept in part', async () => {
