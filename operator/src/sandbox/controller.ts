@@ -67,9 +67,7 @@ const isReady = ({ metadata, status }: Readonly<Pod>): boolean =>
 
 /** Claims end by themselves, and hints may be lost. */
 async function lookAround({ caches, store }: Context, enqueue: (key: string) => void): Promise<void> {
-  for (const { namespace, pool } of await store.sandboxPools()) {
-    if (caches.watches(namespace)) enqueue(sandboxPoolKey(namespace, pool));
-  }
+  for (const { namespace, pool } of await store.sandboxPools()) enqueue(sandboxPoolKey(namespace, pool));
   for (const pod of caches.pods.list()) optional(poolKeyOfPod(pod)).forEach(enqueue);
 }
 
@@ -83,6 +81,8 @@ interface Observed {
 async function reconcile(context: Context, memory: Memory, key: string): Promise<number | undefined> {
   const { store } = context;
   const { namespace = '', name: pool } = splitKey(key);
+  // Of what is elsewhere the caches know nothing.
+  if (!context.caches.watches(namespace)) return undefined;
   const observed = await observe(context, memory, { key, namespace, pool });
   const { offer, withdraw, remove, forget } = observed.decision;
   for (const pod of offer) await offerPod(context, pool, pod);
