@@ -1,8 +1,10 @@
 // examples/code-pipeline: an agent writes code, and it is taken once it is checked, tried and timed; each in a sandbox.
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { ensureBubblewrap } from '../../support/bubblewrap.ts';
 import { Laptop, startedSteps } from './kadre.ts';
 
 let laptop: Laptop;
+beforeAll(ensureBubblewrap);
 beforeEach(async () => (laptop = await Laptop.open()));
 afterEach(() => laptop.close());
 
