@@ -294,6 +294,11 @@ describe('a call that people must approve', () => {
       message: expect.stringMatching(/Step ask wants to call Tool search.[^]*"amount": 5/),
       policy: { groups: ['finance'] },
     });
+    await until(async () => (await bed.store.projection('u1'))?.status.phase === 'Waiting');
+    expect((await bed.store.projection('u1'))?.status).toMatchObject({
+      steps: [{ name: 'ask', phase: 'Waiting' }],
+      waitingFor: [{ step: 'ask', approval: expect.stringMatching(/^monthly-ask-search-/) }],
+    });
     await stopEngines();
     await runEngine();
     await bed.store.decideApproval(key, { approved: true, by: 'carol', at: Date.now() });

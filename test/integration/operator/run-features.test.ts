@@ -50,7 +50,7 @@ describe('the workflows that a workflow calls', () => {
     expect((await submission()).workflows).toMatchObject({ inner: { steps: [{ name: 'c' }, { name: 'call-outer' }] } });
   }, 60_000);
 
-  test('and their agents, at any level, are waited for one after the other', async () => {
+  test('and their agents and tools, at any level, are waited for one after the other', async () => {
     await applyWorkflow([one('a'), call('outer')]);
     const run = await applyRun();
     const waits = (reason: string, message: RegExp) =>
@@ -64,9 +64,14 @@ describe('the workflows that a workflow calls', () => {
     await applyWorkflow([{ name: 'g', steps: [{ name: 'deep', race: [call('inner')] }] }], 'outer');
     await waits('WorkflowNotFound', /Workflow inner/);
     const ask = { name: 'ask', agent: { name: 'critic', prompt: 'Go' } };
-    await applyWorkflow([{ ...one('c'), onError: { fallback: [ask] } }], 'inner');
+    const look = { name: 'look', tool: { name: 'search' } };
+    await applyWorkflow([{ ...one('c'), onError: { fallback: [ask, look] } }], 'inner');
     await waits('AgentNotFound', /Agent critic/);
     await agent('critic');
+    await waits('ToolNotFound', /Tool search/);
+    await bed.condition(workflowRef('inner'), 'Stalled', 'True', 'ToolNotFound');
+    const spec = { builtin: { calculator: {} } };
+    await bed.apply({ apiVersion: KADRE, kind: 'Tool', metadata: { name: 'search', namespace }, spec });
     await submitted(run);
     await bed.condition(workflowRef('article'), 'Ready', 'True');
   }, 60_000);
