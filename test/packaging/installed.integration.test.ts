@@ -181,6 +181,15 @@ describe('a Secret that a Tool names', () => {
   });
 });
 
+test('a Tool that runs a Workflow is for whoever may create runs', async () => {
+  const spec = { workflow: { name: 'report' } };
+  await kubectl(['-n', NAMESPACE, 'create', 'role', 'toolsmith', '--verb=create', '--resource=tools.kadre.dev']);
+  await kubectl(['-n', NAMESPACE, 'create', 'rolebinding', 'tess', '--role=toolsmith', '--user=tess']);
+  await create('Tool', 'of-tess', { builtin: { calculator: {} } }, 'tess');
+  await expect(create('Tool', 'report', spec, 'tess')).rejects.toThrow(/you may not create runs in this namespace/);
+  await create('Tool', 'report', spec, 'dora');
+});
+
 describe('Tools that an Agent is given', () => {
   const names = (count: number) => Array.from({ length: count }, (_, index) => `t${index}`);
 

@@ -19,13 +19,13 @@ const mistakes: Omit<Refusal, 'kind'>[] = [
   {
     mistake: 'a Tool that is nothing',
     wrong: tool({ description: 'Something.' }),
-    message: 'a Tool is one of mcp, http, openapi, a2a and builtin: set exactly one',
+    message: 'a Tool is one of mcp, http, openapi, a2a, workflow and builtin: set exactly one',
     right: tool(calculator),
   },
   {
     mistake: 'a Tool that is two',
     wrong: tool({ ...calculator, mcp: { url: 'http://search.tools.svc/mcp' } }),
-    message: 'a Tool is one of mcp, http, openapi, a2a and builtin: set exactly one',
+    message: 'a Tool is one of mcp, http, openapi, a2a, workflow and builtin: set exactly one',
     right: mcp({}),
   },
   {

@@ -49,6 +49,18 @@ const statusOf = (object: Seen) => object['status'] as ToolStatus;
 const auth = { secretRef: { name: 'server', key: 'token' } };
 
 describe('a Tool', () => {
+  test('that runs a Workflow is ready when that is there, and takes what the Workflow takes', async () => {
+    await tool('report', { workflow: { name: 'report' } });
+    const missing = await bed.condition(ref('Tool', 'report'), 'Stalled', 'True', 'InvalidSpec');
+    expect(conditionOf(missing, 'Stalled')?.message).toContain('There is no Workflow report in namespace tools');
+    const input = { schema: { type: 'object', properties: { topic: { type: 'string' } } } };
+    await apply('Workflow', 'report', { input, steps: [{ name: 'say', value: '$(input.topic)' }] });
+    await bed.condition(ref('Tool', 'report'), 'Ready', 'True');
+    await apply('Workflow', 'report', { input: { schema: { type: 'array' } }, steps: [{ name: 'say', value: 1 }] });
+    const wrong = await bed.condition(ref('Tool', 'report'), 'Stalled', 'True', 'InvalidSpec');
+    expect(conditionOf(wrong, 'Stalled')?.message).toContain('the type of its input.schema is not "object"');
+  }, 60_000);
+
   test('is ready when its server has said what it can do, as far as that is allowed', async () => {
     await tool('everything', { mcp: { url: everything.url }, allow: ['echo', 'get-s*'] });
     const status = statusOf(await bed.condition(ref('Tool', 'everything'), 'Ready', 'True'));

@@ -88,6 +88,11 @@ describe('manifests are checked together', () => {
       '1.yaml:4:63: spec.tools[1].name: Tool search in namespace default',
     ],
     [
+      'a Workflow of a Tool',
+      [`${tool}spec: {workflow: {name: report}}`],
+      'spec.workflow.name: Workflow report in namespace default is not among these manifests',
+    ],
+    [
       'a key of a Tool that the Secret does not have',
       [
         `${tool}spec: {builtin: {slack: {channels: ['#a'], auth: {secretRef: {name: s, key: k}}}}}`,

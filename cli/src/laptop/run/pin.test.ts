@@ -92,6 +92,11 @@ ${api}\nkind: Workflow\nmetadata: {name: outer}\nspec: {steps: [{name: a, agent:
     expect(run.tools?.[0]?.spec.mcp).toEqual({ url: 'http://localhost:9/mcp' });
   });
 
+  test('but not with a Tool that runs a Workflow, and says what to do instead', () => {
+    const offered = `${workflow('outer', '{name: a, tool: {name: report}}')}---\n${api}\nkind: Tool\nmetadata: {name: report}\nspec: {workflow: {name: outer}}\n`;
+    expect(() => pinned(offered, outer)).toThrow(/Tool report runs a Workflow.*call the Workflow in a step/);
+  });
+
   test('with agents asked in this process wherever a cluster would ask them, and devices left out with a warning', () => {
     const steps = '{name: g, race: [{name: a, agent: {name: writer, prompt: Go, isolation: job, gpu: {pool: p}}}]}';
     const { pinned: run, warnings } = pinned(workflow('outer', steps), outer);
