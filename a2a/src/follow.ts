@@ -3,7 +3,7 @@ import type { Delegation, Failure } from '@kadre/crds';
 import { pause, type Clock } from './clock.ts';
 import { CallError, type A2AConnection } from './connection.ts';
 import { replicaUrl } from './instance.ts';
-import { TaskView, type TaskOutcome } from './task-view.ts';
+import { TaskView, type Question, type TaskOutcome } from './task-view.ts';
 import { errorCodes, wire, type StreamResponse } from './wire.ts';
 
 export type MessagePart = { text: string } | { data: unknown; mediaType: 'application/json' };
@@ -31,6 +31,9 @@ export interface Order {
   place: () => { found: boolean; url?: string };
 }
 
+/** What people say to a question of the agent. */
+export type Reply = { words: string } | { failure: Failure };
+
 /** Which task it is at the agent, and which replica holds it. */
 export interface Accepted {
   taskId: string;
@@ -52,6 +55,8 @@ export interface FollowOptions {
   replicas?: boolean;
   /** Whether the agent can stream; else it is asked again and again. True if absent. */
   streams?: boolean;
+  /** Asks people what the agent wants to know. Absent: nobody can be asked, and the task fails. */
+  askPeople?: (question: Question) => Promise<Reply>;
   /** Lets go of the task; it goes on at the agent. */
   detach: AbortSignal;
   /** Stops the task at the agent. */
@@ -86,6 +91,8 @@ class Follower {
   #view = new TaskView();
   #accepted: Accepted | undefined;
   #onAccepted: (() => void) | undefined;
+  /** Ids of questions that have been answered. */
+  readonly #answered = new Set<string>();
   /** Since when the agent has been out of reach, without a word from it. */
   #failingSince: number | undefined;
 
@@ -212,8 +219,42 @@ class Follower {
   async #ended(): Promise<TaskOutcome | undefined> {
     const { outcome, waitsFor } = this.#view;
     if (outcome || waitsFor === undefined) return outcome;
+    const { question } = this.#view;
+    const { askPeople } = this.#options;
+    if (question && askPeople && !this.#answered.has(question.id)) {
+      const reply = await Promise.race([askPeople(question), aborted(this.#signal)]);
+      return reply ? this.#passOn(question, reply) : undefined;
+    }
     await this.#cancel(this.#signal);
     return { failure: { reason: 'AgentFailed', message: `the agent asks for ${waitsFor}, which a step cannot give` } };
+  }
+
+  async #passOn(question: Question, reply: Reply): Promise<TaskOutcome | undefined> {
+    const { taskId, contextId } = this.#view;
+    const service = this.#order.place().url;
+    const base = this.#accepted?.instance ?? service;
+    if ('failure' in reply) {
+      await this.#cancel(this.#signal);
+      return reply;
+    }
+    if (base === undefined) throw new CallError(`the agent ${this.#order.agent} is not served`);
+    const { messageId, metadata, headers } = this.#order;
+    const message = {
+      // The same if it is said once more because nobody knows whether it was heard.
+      messageId: `${messageId}/${question.id}`,
+      ...{ taskId, contextId },
+      role: 'ROLE_USER',
+      parts: [{ text: reply.words }],
+      metadata: metadata(),
+    };
+    const params = { message, configuration: { historyLength: 0 } };
+    const take = (event: StreamResponse): 'enough' | undefined => {
+      this.#answered.add(question.id);
+      return this.#take(event, service ?? base);
+    };
+    this.#view.goOn();
+    await this.#options.connection.stream(base, 'SendStreamingMessage', params, this.#signal, take, headers);
+    return this.#ended();
   }
 
   #onCallError({ failure, message }: CallError): { failure: Failure } | undefined {

@@ -8,5 +8,6 @@ export {
   type FollowOptions,
   type MessagePart,
   type Order,
+  type Reply,
 } from './follow.ts';
-export { sizedOutput, type Json, type TaskOutcome } from './task-view.ts';
+export { sizedOutput, type Json, type Question, type TaskOutcome } from './task-view.ts';

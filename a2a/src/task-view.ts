@@ -7,6 +7,7 @@ import {
   type Failure,
   type FailureReason,
 } from '@kadre/crds';
+import { createHash } from 'node:crypto';
 import type { StreamResponse, WireMessage, WirePart, WireStatus, WireTask } from './wire.ts';
 
 export type Json = null | boolean | number | string | Json[] | { [field: string]: Json };
@@ -18,8 +19,16 @@ export type TaskOutcome = { output: Json; bytes: number } | { failure: Failure }
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 const MAX_MESSAGE_CHARACTERS = 4096;
 
+/** What an agent wants to know before it goes on. */
+export interface Question {
+  /** The same whenever the agent tells of it. */
+  id: string;
+  text: string;
+}
+
 export class TaskView {
   taskId: string | undefined;
+  contextId: string | undefined;
   instance: string | undefined;
   #status: WireStatus | undefined;
   #message: WireMessage | undefined;
@@ -47,6 +56,7 @@ export class TaskView {
   /** The whole task as it is now. */
   replace(task: WireTask): void {
     this.taskId = task.id;
+    if (task.contextId) this.contextId = task.contextId;
     const instance = task.metadata?.[a2aMetadata.instance];
     if (typeof instance === 'string') this.instance = instance;
     if (task.status) this.#status = task.status;
@@ -84,6 +94,20 @@ export class TaskView {
     return state === 'TASK_STATE_AUTH_REQUIRED' ? 'authorisation' : undefined;
   }
 
+  get question(): Question | undefined {
+    const { state, message, timestamp } = this.#status ?? {};
+    if (state !== 'TASK_STATE_INPUT_REQUIRED' || this.waitsFor === undefined) return undefined;
+    const text =
+      textOf(message).slice(0, MAX_MESSAGE_CHARACTERS) || 'The agent asks for more input, and does not say what.';
+    const told = JSON.stringify([message?.messageId, timestamp, text]);
+    return { id: createHash('sha256').update(told).digest('hex').slice(0, 32), text };
+  }
+
+  /** It has its answer: what it says from now on counts. */
+  goOn(): void {
+    this.#status = undefined;
+  }
+
   #output(): TaskOutcome {
     const artifacts = [...this.#artifacts.values()];
     if (artifacts.length > 0) return outputOf(artifacts);
@@ -113,8 +137,11 @@ export function sizedOutput(output: Json): TaskOutcome {
   };
 }
 
+const textOf = (message: WireMessage | null | undefined): string =>
+  (message?.parts ?? []).map((part) => part.text ?? '').join('');
+
 function failureOf(message: WireMessage | null | undefined, otherwise: string): Failure {
-  const text = (message?.parts ?? []).map((part) => part.text ?? '').join('');
+  const text = textOf(message);
   return {
     reason: reasonOf(message?.metadata?.[a2aMetadata.reason]) ?? 'AgentFailed',
     message: text.slice(0, MAX_MESSAGE_CHARACTERS) || otherwise,

@@ -7,14 +7,19 @@ const metadata = z.record(z.string(), z.unknown()).nullish();
 // `data` may hold null, so it is told from a missing one by `in`; declared, it would always be there.
 const part = z.looseObject({ text: z.string().optional() });
 
-const message = z.looseObject({ parts: z.array(part).default([]), metadata });
+const message = z.looseObject({ messageId: z.string().optional(), parts: z.array(part).default([]), metadata });
 
-const status = z.looseObject({ state: z.string().default('TASK_STATE_UNSPECIFIED'), message: message.nullish() });
+const status = z.looseObject({
+  state: z.string().default('TASK_STATE_UNSPECIFIED'),
+  message: message.nullish(),
+  timestamp: z.string().nullish(),
+});
 
 const artifact = z.looseObject({ artifactId: z.string().default(''), parts: z.array(part).default([]) });
 
 const task = z.looseObject({
   id: z.string().min(1).max(1024),
+  contextId: z.string().max(1024).nullish(),
   status: status.nullish(),
   artifacts: z.array(artifact).default([]),
   metadata,

@@ -139,3 +139,29 @@ test('a run that is created suspended begins when it is let go', async () => {
     return (await kubectl.list('approvals', '-l', `kadre.dev/run-name=${run}`)).length === 0;
   });
 }, 600_000);
+
+test('an agent asks people what it wants to know and may do, and the control plane may die meanwhile', async () => {
+  await kubectl.apply(await example('tools/approval'));
+  await kubectl.run(['create', 'rolebinding', 'shop', '--clusterrole=kadre-approver', '--group=shop']);
+  await ready(kubectl, 'agent', 'florist');
+  const run = await createRun(kubectl, 'tulips-', { agent: { name: 'florist', prompt: 'A dozen tulips, please.' } });
+  const question = await asked(run);
+  expect(question['spec']).toMatchObject({
+    step: 'florist',
+    message: expect.stringContaining('Red or yellow tulips?'),
+  });
+  expect((await phase(run, 'Waiting'))['status'].waitingFor).toMatchObject([{ approval: question.metadata.name }]);
+  await killControlPlane(kubeconfig());
+  const signed = { decision: 'approved', decidedBy: 'bob' };
+  await expect(decide(question, 'bob', 'editors', signed)).rejects.toThrow('ask group shop');
+  await decide(question, 'bob', 'shop', { ...signed, answer: 'Yellow.' });
+  await became(question, 'Approved');
+  const call = await eventually('the call that is to be approved', async () => {
+    const all = await kubectl.list('approvals', '-l', `kadre.dev/run-name=${run}`);
+    return all.find((one) => one['status']?.phase === 'Pending');
+  });
+  expect(call['spec'].message).toContain('"expression": "12 * 1.20"');
+  await decide(call, 'bob', 'shop', signed);
+  expect((await finished(kubectl, run))['status']).toMatchObject({ phase: 'Succeeded', output: 'That is 14.4.' });
+  expect(await kubectl.list('approvals', '-l', `kadre.dev/run-name=${run}`)).toHaveLength(2);
+}, 600_000);

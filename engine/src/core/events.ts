@@ -56,8 +56,16 @@ interface EventData {
   StepAccepted: AttemptRef & { taskId: string; instance?: string };
   /** The agent has handed a part of the task to another one, or that has ended. */
   StepDelegated: AttemptRef & { delegation: Delegation };
-  /** People are asked on behalf of the attempt, by the Approval of that name; `key`: in the store. */
-  StepAsked: AttemptRef & { key: string; approval: string; expiresAt?: number };
+  /**
+   * People are asked on behalf of the attempt, by the Approval of that name; `key`: in the store. `question`: the agent itself
+   * asks, and knows its question by that id.
+   */
+  StepAsked: AttemptRef & {
+    key: string;
+    approval: string;
+    expiresAt?: number;
+    question?: { id: string; number: number };
+  };
   /** They have decided, or need not any more. */
   StepAnswered: AttemptRef & { key: string };
   /** The attempt is to be stopped for this reason; it ends with StepFailed. */

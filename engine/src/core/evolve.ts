@@ -4,6 +4,7 @@ import { isAtWork, type EngineEvent, type EventOf } from './events.ts';
 import type { Json } from './expression/values.ts';
 import { elementId, fallbackOf, insideOf, placeOf, SOLE, unitId } from './ids.ts';
 import { delegationStatus, elementStatus } from './project.ts';
+import { askPeople } from './people.ts';
 import { itemsOf, valuesAt, withinUnit } from './sight.ts';
 import {
   newUnit,
@@ -165,7 +166,15 @@ function start(state: RunState, unit: Unit, { at, data }: EventOf<'StepStarted'>
   if (route.kind === 'job' && unit.index === SOLE) step.job = route.job;
   if (route.kind === 'inline') enter(state, unit);
   else {
-    state.active.set(unit.id, { id: unit.id, unit, attempt, route, delegations: new Map(), asks: new Map() });
+    state.active.set(unit.id, {
+      id: unit.id,
+      unit,
+      attempt,
+      route,
+      delegations: new Map(),
+      asks: new Map(),
+      questions: new Map(),
+    });
     markFresh(unit);
   }
   const timer = { id: unit.id, attempt };
@@ -226,15 +235,6 @@ function delegate(state: RunState, attempt: Attempt | undefined, { at, data }: E
   if (!attempt) return;
   attempt.delegations.set(delegation.id, delegation);
   if (delegation.phase !== 'Running') note(state, delegationStatus(attempt, delegation, at));
-}
-
-function askPeople(unit: Unit, { asks }: Attempt, { type, data }: EventOf<'StepAsked' | 'StepAnswered'>): void {
-  if (type === 'StepAnswered') asks.delete(data.key);
-  else {
-    const { key, approval, expiresAt } = data;
-    asks.set(key, { approval, ...(expiresAt !== undefined && { expiresAt }) });
-  }
-  unit.phase = asks.size > 0 ? 'Waiting' : 'Running';
 }
 
 function succeed(state: RunState, unit: Unit, { at, data }: EventOf<'StepSucceeded'>): void {

@@ -206,6 +206,8 @@ export interface Attempt {
   delegations: Map<string, Delegation>;
   /** What people are asked on its behalf, by the key in the store. */
   asks: Map<string, { approval: string; expiresAt?: number }>;
+  /** What the agent itself has asked, by its own id: the number of the question. */
+  questions: Map<string, number>;
   /** The attempt is to be stopped for a reason of its own. */
   stopping?: Failure;
   /** The attempt is to be stopped because what is around it ends. */

@@ -1,6 +1,6 @@
 // The attempts of one run that are at work: those at agents' services, those in Jobs, and those that the gateway carries out.
 import { a2aMetadata, TRACE_HEADER, type Delegation, type Failure, type StepOutcome } from '@kadre/crds';
-import { followTask, LET_GO, messageParts, sizedOutput, type Accepted } from '@kadre/a2a';
+import { followTask, LET_GO, messageParts, sizedOutput, type Accepted, type Question, type Reply } from '@kadre/a2a';
 import { attemptTraceparent } from '@kadre/telemetry';
 import type { Outcome, Route } from '../core/events.ts';
 import type { Json } from '../core/expression/values.ts';
@@ -14,7 +14,7 @@ import type { World } from './world.ts';
 
 /** What an attempt has to tell. */
 export type Report = { id: string; attempt: number } & News;
-export type News = { accepted: Accepted } | { delegation: Delegation } | { outcome: Outcome };
+export type News = { accepted: Accepted } | { delegation: Delegation } | { question: Question } | { outcome: Outcome };
 
 /** The run that the attempts are part of. */
 export interface Listener extends Applicant {
@@ -31,6 +31,8 @@ interface Handle {
   stop: AbortController;
   /** Key of the job in the store. */
   job?: string;
+  /** The agent wants to know something before it goes on. */
+  question?: { id: string; reply: (reply: Reply) => void };
 }
 
 const JOBS = 'jobs';
@@ -119,6 +121,12 @@ export class Attempts {
     if (handle.job !== undefined) this.#runner.report({ id, attempt, outcome: 'stopped' });
   }
 
+  /** What people say to the question of that id, if the agent waits for it here. */
+  reply({ id, attempt }: Attempt, question: string, reply: Reply): void {
+    const handle = this.#handles.get(id);
+    if (handle?.attempt === attempt && handle.question?.id === question) handle.question.reply(reply);
+  }
+
   /** The attempt is over. */
   forget({ id, attempt }: Attempt): void {
     const handle = this.#handles.get(id);
@@ -153,7 +161,8 @@ export class Attempts {
     return reports;
   }
 
-  async #follow(attempt: Attempt, work: Extract<Work, { kind: 'agent' }>, { detach, stop }: Handle): Promise<void> {
+  async #follow(attempt: Attempt, work: Extract<Work, { kind: 'agent' }>, handle: Handle): Promise<void> {
+    const { detach, stop } = handle;
     const { connection, clock, limits, agents, mint } = this.#world;
     const { id, accepted } = attempt;
     const name = { run: this.#run, step: id, attempt: attempt.attempt };
@@ -175,6 +184,11 @@ export class Attempts {
       const { agentPatience, stopGrace } = limits;
       const onAccepted = (taken: Accepted): void => report({ accepted: taken });
       const onDelegation = (delegation: Delegation): void => report({ delegation });
+      const askPeople = (question: Question): Promise<Reply> =>
+        new Promise((reply) => {
+          handle.question = { id: question.id, reply };
+          report({ question });
+        });
       const options = {
         connection,
         clock,
@@ -182,6 +196,7 @@ export class Attempts {
         stopGrace,
         onAccepted,
         onDelegation,
+        askPeople,
         detach: detach.signal,
         stop: stop.signal,
       };

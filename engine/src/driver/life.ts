@@ -81,7 +81,9 @@ export class Life {
     if (world.spans?.sampled(runTraceId(state.run.uid))) this.#spans = world.spans;
     this.#attempts = new Attempts(world, runner, state.run);
     this.#waits = new Waits(world, state);
-    this.#people = new People(world, state);
+    this.#people = new People(world, state, (attempt, question, reply) =>
+      this.#attempts.reply(attempt, question, reply),
+    );
     this.#entrance = new Entrance(world, runner, state, submission);
     this.#surroundings = {
       admit: (unit, attempt) => this.#attempts.admit(unit, attempt),
@@ -172,6 +174,7 @@ export class Life {
     for (const report of reports) {
       if ('accepted' in report) this.#accept(report.id, report.attempt, report.accepted);
       else if ('delegation' in report) this.#delegate(report.id, report.attempt, report.delegation);
+      else if ('question' in report) await this.#askPeople(report);
       else await this.#settle(report);
     }
   }
@@ -189,6 +192,14 @@ export class Life {
     const { taskId, instance } = active.accepted ?? {};
     if (taskId === accepted.taskId && instance === accepted.instance) return;
     this.#record({ at: this.#world.clock.now(), type: 'StepAccepted', data: { step: id, attempt, ...accepted } });
+  }
+
+  async #askPeople({ id, attempt, question }: Extract<Report, { question: unknown }>): Promise<void> {
+    const active = this.state.active.get(id);
+    const asked = active?.attempt === attempt ? await this.#people.ask(active, question) : undefined;
+    if (!asked) return;
+    this.#effects.approvals.push(asked.request);
+    this.#record(asked.event);
   }
 
   /** Whoever subscribes to a task anew hears some of it again. */

@@ -1,5 +1,5 @@
 // What the gateway asks people on behalf of an agent, as the run shows it, and what becomes of it when nobody needs it any more.
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { ApprovalRequest } from '@kadre/store';
 import { startAgent, type AgentServer, type Behaviour } from '../testing/agent-server.ts';
 import { Bench, until } from '../testing/bench.ts';
@@ -101,4 +101,75 @@ test('a pod that asks for an attempt that is over is heard by nobody', async () 
   hold();
   expect((await bench.over()).status.phase).toBe('Succeeded');
   await slow.close();
+});
+
+describe('an agent that asks for more input', () => {
+  /** Asks for a colour, then for a size, and tells what it has heard. */
+  const curious: Behaviour = ({ text, key }) => {
+    if (key === 'draft/1') return { question: 'Which colour?' };
+    return text.includes('red') ? { question: 'Which size?' } : { text: `So be it: ${text}` };
+  };
+  const open = () => until(async () => (await bench.store.openApprovals())[0]);
+
+  beforeEach(async () => {
+    await writer.close();
+    writer = await startAgent(curious);
+    bench.agents['writer'] = writer.url;
+    await bench.startEngine();
+  });
+
+  test('gets the words of people, in the same task', async () => {
+    await bench.submit({ steps: [ask('draft')], output: '$(steps.draft.output)' }, null, 'u1', { requestedBy: 'ann' });
+    const first = await open();
+    expect(first).toMatchObject({
+      key: 'u1/draft/1/question-1',
+      question: 1,
+      message: 'Which colour?',
+      requestedBy: 'ann',
+      policy: { form: { schema: { type: 'string' } } },
+    });
+    const { status } = await bench.projected((one) => one.status.phase === 'Waiting');
+    expect(status.waitingFor).toEqual([{ step: 'draft', approval: first.name }]);
+    await bench.store.decideApproval(first.key, { ...yes, answer: 'red' });
+    const second = await until(async () => (await bench.store.openApprovals()).find(({ key }) => key !== first.key));
+    expect(second).toMatchObject({ key: 'u1/draft/1/question-2', message: 'Which size?' });
+    await bench.store.decideApproval(second.key, { ...yes, answer: 'large' });
+    const over = await bench.over();
+    expect(over.status).toMatchObject({ phase: 'Succeeded', output: 'So be it: large' });
+    expect(writer.asked.map(({ text }) => text)).toEqual(['draft', 'red', 'large']);
+    expect(new Set(writer.asked.map(({ messageId }) => messageId)).size).toBe(3);
+  });
+
+  test('is cancelled, and the step fails, when people decline', async () => {
+    await bench.submit({ steps: [ask('draft')] });
+    await bench.store.decideApproval((await open()).key, { approved: false, by: 'bob', at: 1 });
+    const { failure } = await bench.over();
+    expect(failure).toMatchObject({
+      reason: 'ApprovalRejected',
+      message: 'step draft: bob declined to answer the agent',
+    });
+    expect(writer.calls).toContain('CancelTask');
+  });
+
+  test.each(['before', 'after'])('waits through the death of the engine: decided %s it is back', async (when) => {
+    await bench.submit({ steps: [ask('draft')] });
+    const { key } = await open();
+    await bench.projected((one) => one.status.phase === 'Waiting');
+    await bench.stopEngine();
+    const decide = () => bench.store.decideApproval(key, { ...yes, answer: 'blue' });
+    if (when === 'before') await decide();
+    await bench.startEngine();
+    if (when === 'after') await decide();
+    expect((await bench.over()).status.phase).toBe('Succeeded');
+    expect(writer.asked.map(({ text }) => text)).toEqual(['draft', 'blue']);
+    expect(await bench.store.approvalsOfRun('u1')).toHaveLength(1);
+  });
+
+  test('asks nobody any more once the run is cancelled', async () => {
+    await bench.submit({ steps: [ask('draft')] });
+    const { key } = await open();
+    await bench.store.cancelRun('u1', 'enough');
+    expect((await bench.over()).status.phase).toBe('Cancelled');
+    expect(await stateOf(key)).toBe('withdrawn');
+  });
 });

@@ -29,6 +29,8 @@ export type Answer =
   | { data: unknown }
   | { fail: string; reason?: string }
   | { state: TaskState }
+  /** The task waits for more input. */
+  | { question: string }
   | { message: string };
 /** The answer, at once or later. An agent that is cancelled meanwhile need not answer. */
 /** `tell`: says that another agent does a part of the task. */
@@ -211,6 +213,11 @@ class TestAgent implements AgentExecutor {
       bus.publish(AgentEvent.statusUpdate({ ...ids, status, metadata: undefined }));
     if ('state' in answer) {
       publish(statusOf(answer.state));
+      return;
+    }
+    if ('question' in answer) {
+      const message = messageOf(answer.question, ids.taskId, ids.contextId);
+      publish({ ...statusOf(TaskState.TASK_STATE_INPUT_REQUIRED), message });
       return;
     }
     if ('fail' in answer) {
