@@ -229,7 +229,7 @@ const policy = z
               .min(1)
               .max(4096)
               .describe(
-                'A CEL expression that must be true. It knows args, operation (empty if there is but one), agent, run (name, requestedBy), step and attempt; the last three are null outside of runs.',
+                'A CEL expression that must be true. It knows args, operation (empty if there is but one), agent (empty for a step that calls the Tool itself), run (name, requestedBy), step and attempt; the last three are null outside of runs.',
               ),
             message: z.string().min(1).max(1024).optional().describe('What the agent is told when it is not.'),
           })
