@@ -55,16 +55,26 @@ beforeAll(async () => {
   await once(weather, 'listening');
   const forecaster = manifest<Agent>('Agent');
   const companion = manifest<Agent>('Agent', 'companion');
+  const [editor, author] = [manifest<Agent>('Agent', 'editor'), manifest<Agent>('Agent', 'author')];
   const tool = manifest<Tool>('Tool');
   const address = `http://127.0.0.1:${(weather.address() as AddressInfo).port}/now`;
   const near = { ...tool, spec: { ...tool.spec, http: { ...tool.spec.http, url: address } } } as Tool;
   bed = await startBed({
     tools: { grants: () => forecaster.spec.tools ?? [], get: () => near },
-    memory: { ofAgent: () => conversationRoom(companion.spec) },
+    memory: { ofAgent: (_, agent) => (agent === 'companion' ? conversationRoom(companion.spec) : undefined) },
+    agents: {
+      grants: (_, agent) => (agent === 'editor' ? (editor.spec.agents ?? []) : []),
+      spec: (_, name) => (name === 'author' ? author.spec : undefined),
+      resolve: (_, name) => ({ found: name === 'author', serving: name === 'author', url: addresses['AUTHOR'] ?? '' }),
+    },
   });
   bed.model('smart', manifest<Model>('Model').spec);
   bed.model('listener', manifest<Model>('Model', 'listener').spec);
-  addresses = { AGENT: await serve(forecaster), COMPANION: await serve(companion) };
+  for (const name of ['editor', 'author']) bed.model(name, manifest<Model>('Model', name).spec);
+  addresses = {
+    ...{ AGENT: await serve(forecaster), COMPANION: await serve(companion) },
+    ...{ EDITOR: await serve(editor), AUTHOR: await serve(author) },
+  };
 });
 afterAll(async () => {
   await Promise.all(runtimes.map((runtime) => runtime.shutdown(0)));
@@ -73,7 +83,7 @@ afterAll(async () => {
   weather.close();
 });
 
-test('it shows some commands', () => expect(commands).toHaveLength(7));
+test('it shows some commands', () => expect(commands).toHaveLength(8));
 
 test.each(commands)('%s', async (command, printed) => {
   const { stdout } = await run('bash', ['-c', command], { env: { PATH: process.env['PATH'], ...addresses } });
