@@ -31,7 +31,7 @@ export async function runInSandbox(place: SandboxPlace, job: SandboxJob, options
   const deadline = AbortSignal.timeout(job.limits.timeoutMs + (options.graceMs ?? GRACE_MS));
   const signal = AbortSignal.any([options.signal, deadline]);
   // Loaded with the first call: whoever only asks what can be on a laptop does not need it.
-  const { Client } = await import('undici');
+  const { Client } = await import('./http-client.ts');
   const client = new Client(place.url, { connectTimeout: CONNECT_MS, headersTimeout: 0, bodyTimeout: 0 });
   let connected = false;
   client.once('connect', () => (connected = true));
