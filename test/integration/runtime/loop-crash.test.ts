@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { bundleRuntime } from '../../../agent-runtime/src/testing/bundle.ts';
-import { NAMESPACE, startBed, step, usageOf, type Bed } from '../gateway/bed.ts';
+import { NAMESPACE, startBed, step, until, usageOf, type Bed } from '../gateway/bed.ts';
 import { startRuntime, startWire, type Passage, type RuntimeProcess, type Wire } from './runtime-process.ts';
 
 const TURNS = 10;
@@ -35,9 +35,11 @@ let tool: Server;
 /** How often the tool did its work, by what it was asked, and under which keys. */
 let done: Map<number, string[]>;
 let work: (count: number, response: ServerResponse) => void;
+let approval: ToolSpec['approval'];
 
 beforeEach(async () => {
   done = new Map();
+  approval = undefined;
   work = (count, response) => say(count, response);
   tool = createServer((request, response) => {
     void json(request).then((body) => {
@@ -82,6 +84,7 @@ function countTool(port: number): Tool {
     },
     trust: 'trusted',
     consequential: true,
+    ...(approval && { approval }),
   };
   const metadata = {
     name: 'count',
@@ -209,4 +212,19 @@ test('a gateway that goes away for a moment at each call is asked again, and the
   const { answer, deaths } = await untilAnswered();
   expect([answer, deaths]).toEqual(['All is counted.', 0]);
   await expectOnce();
+});
+
+test('killed while people decide on a call, who are asked once, and whose decision is found', async () => {
+  approval = { when: 'args.n == 3' };
+  await bed.store.submitRun({ uid: step.run, namespace: NAMESPACE, name: 'r', subject: 's', workflow: {}, input: {} });
+  const waiting = ask(await start());
+  await until(async () => (await bed.store.openApprovals()).length > 0);
+  await agent?.kill();
+  expect(await waiting).toBeUndefined();
+  expect(done.has(3)).toBe(false);
+  const [open] = await bed.store.openApprovals();
+  await bed.store.decideApproval(String(open?.key), { approved: true, by: 'bob', at: 1 });
+  expect(await untilAnswered()).toEqual({ answer: 'All is counted.', deaths: 0 });
+  await expectOnce();
+  expect(await bed.store.approvalsOfRun(step.run)).toHaveLength(1);
 });
