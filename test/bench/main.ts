@@ -1,6 +1,6 @@
 // `make bench`: the figures, on this machine, in one run. docs/benchmarks.md says what they mean.
 //
-//   node test/bench/main.ts [cold-start] [laptop] [peers] [gateway] [agents] [image-size] [deployments] [jobs] [runs] [sandbox] [--docs] [--soak MINUTES]
+//   node test/bench/main.ts [cold-start] [laptop] [knowledge] [peers] [gateway] [agents] [image-size] [deployments] [jobs] [runs] [sandbox] [--docs] [--soak MINUTES]
 //
 // With --docs the tables of the peers, the gateways and the agents replace those in docs/benchmarks.md. --soak: how long the
 // memory of the gateway is watched under load.
@@ -16,6 +16,7 @@ import { intoDocs } from './docs.ts';
 import { gateways } from './gateway/gateway.ts';
 import { imageSize } from './image-size.ts';
 import { jobs } from './jobs.ts';
+import { knowledge } from './knowledge.ts';
 import { laptop } from './laptop.ts';
 import { peers } from './peers/peers.ts';
 import { table, type Figure } from './report.ts';
@@ -26,6 +27,7 @@ const NAMESPACE = 'kadre-bench';
 const all = [
   'cold-start',
   'laptop',
+  'knowledge',
   'peers',
   'gateway',
   'agents',
@@ -55,11 +57,12 @@ if (!(soakMinutes > 0)) {
 const figures: Figure[] = [];
 if (wanted.includes('cold-start')) figures.push(...(await coldStart()));
 if (wanted.includes('laptop')) figures.push(...(await laptop()));
+if (wanted.includes('knowledge')) figures.push(...(await knowledge()));
 const reports: string[] = [];
 if (wanted.includes('peers')) await reported('durable engines', await peers());
 if (wanted.includes('gateway')) await reported('gateways', await gateways({ soakMinutes }));
 if (wanted.includes('agents')) await reported('agents', await agents());
-if (wanted.some((name) => !['cold-start', 'laptop', 'peers', 'gateway', 'agents'].includes(name))) {
+if (wanted.some((name) => !['cold-start', 'laptop', 'knowledge', 'peers', 'gateway', 'agents'].includes(name))) {
   const kubeconfig = await installKadre();
   if (wanted.includes('image-size')) figures.push(...(await imageSize()));
   await onCluster(kubeconfig);
