@@ -1,6 +1,6 @@
 // Steps that call Tools: a real engine, a real gateway on the same store, and a plain HTTP server behind it.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Tool, WorkflowSpec } from '@kadre/crds';
+import type { Tool } from '@kadre/crds';
 import { startEngine, type Engine } from '@kadre/engine';
 import type { StoredEvent } from '@kadre/store';
 import { once } from 'node:events';
@@ -196,6 +196,12 @@ describe('a step fails', () => {
     const { failure } = await run([call({}, { timeout: '100ms' })]);
     expect(failure).toMatchObject({ reason: 'TimedOut' });
     await until(() => hungUp);
+  });
+
+  test('for more than the gateway takes', async () => {
+    bed.tool('search');
+    const { failure } = await run([call({ args: { q: '$(input)' } })], '"'.repeat(1_500_000));
+    expect(failure).toMatchObject({ reason: 'InvalidInput', message: expect.stringMatching(/too large/) });
   });
 
   test('and can be gone on from', async () => {

@@ -1,6 +1,6 @@
 // Questions to the gateway on behalf of a step. What is asked again under its number is answered as before, so that a question
 // whose answer got lost may be asked again.
-import { CALL_HEADER, failureReasons, STEP_HEADER, type Failure } from '@kadre/crds';
+import { CALL_HEADER, failureReasons, STEP_HEADER, type Failure, type FailureReason } from '@kadre/crds';
 import { errors, request, type Dispatcher } from 'undici';
 
 /** The gateway cannot answer just now: worth another try. */
@@ -96,10 +96,16 @@ const nonsense: Failure = {
 function failureOf(said: unknown, status: number): Failure {
   const { code, message } = (said as { error?: { code?: unknown; message?: unknown } } | undefined)?.error ?? {};
   return {
-    reason: failureReasons.find((reason) => reason === code) ?? 'InternalError',
+    reason: reasonOf(code),
     message:
       typeof message === 'string' ? message.slice(0, MAX_MESSAGE_CHARACTERS) : `the gateway answered HTTP ${status}`,
   };
+}
+
+/** The gateway says ModelFailed of each request that it cannot take, whatever that asks for. */
+function reasonOf(code: unknown): FailureReason {
+  if (code === 'ModelFailed') return 'InvalidInput';
+  return failureReasons.find((reason) => reason === code) ?? 'InternalError';
 }
 
 function parsed(text: string): unknown {
