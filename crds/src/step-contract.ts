@@ -241,6 +241,7 @@ export const conversation = z.object({
       seq: z.int().describe('From 1 on. What is before the first that is there was left out.'),
       at: z.number().describe('Milliseconds since 1970.'),
       messages: turnMessages,
+      tainted: z.boolean(),
     }),
   ),
 });
@@ -251,6 +252,7 @@ export const conversationTurn = z.object({
   conversation: z.string().min(1).max(512),
   id: z.string().min(1).max(512).describe('Idempotency key within the conversation.'),
   messages: turnMessages,
+  tainted: z.boolean().default(false).describe('Whether the agent had met untrusted words when it answered.'),
   after: z.int().min(0).optional().describe('The turn that it must follow, 0 for none. Absent: whichever is the last.'),
 });
 export type ConversationTurn = z.infer<typeof conversationTurn>;

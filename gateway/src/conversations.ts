@@ -16,6 +16,9 @@ import type { Clock, MemorySource } from './options.ts';
 
 export type ConversationStore = Pick<Store, 'turns' | 'conversationOf' | 'remember' | 'forgetConversation'>;
 
+/** As the store has it. */
+type Said = Pick<ConversationTurn, 'messages' | 'tainted'>;
+
 const MAX_TURN_CHARACTERS = 1024 * 1024;
 const MAX_ID = 512;
 
@@ -37,8 +40,8 @@ export function registerConversations(
     const conversation =
       turn === undefined ? asked(http, 'conversation') : await store.conversationOf({ ...whose, id: turn });
     if (conversation !== undefined) {
-      const turns = (await store.turns({ ...whose, conversation })) as Conversation['turns'];
-      return { conversation, turns };
+      const turns = await store.turns({ ...whose, conversation });
+      return { conversation, turns: turns.map(({ messages, ...turn }) => ({ ...turn, ...(messages as Said) })) };
     }
     if (turn === undefined) throw invalidRequest('Say which: ?conversation=<id> or ?turn=<id>.');
     throw new GatewayError(404, 'InvalidInput', 'There is no such turn; it may have been forgotten since.');
@@ -46,8 +49,8 @@ export function registerConversations(
 
   api.post(CONVERSATIONS_PATH, async (http): Promise<z.infer<typeof conversationVerdict>> => {
     const { whose, room } = roomOf(http);
-    const { conversation, id, messages, after } = parse(http.body);
-    const turn = { id, at: clock.now(), messages };
+    const { conversation, id, messages, tainted, after } = parse(http.body);
+    const turn = { id, at: clock.now(), messages: { messages, tainted } satisfies Said };
     const { verdict } = await store.remember({ ...whose, conversation }, turn, room, after);
     return { verdict };
   });

@@ -31,6 +31,8 @@ export interface Turn {
 }
 
 export interface Answer {
+  /** Whether words of strangers may be in it. */
+  tainted?: boolean;
   /** Parsed JSON if the agent has an output schema and did not call a tool of the caller, else the text. */
   output: unknown;
   /** The last completion; `usage` sums all calls of the turn. */
@@ -192,12 +194,13 @@ async function finished(loop: Loop, completion: ChatCompletion, check: SchemaChe
   });
 }
 
-function summed({ usage, citations }: Loop, output: unknown, completion: ChatCompletion): Answer {
+function summed({ usage, citations, tainted }: Loop, output: unknown, completion: ChatCompletion): Answer {
   const cited = citations.of(output);
   return {
     output,
     completion: { ...annotated(completion, cited), usage },
     usage: tokenUsage(usage),
+    tainted,
     ...(cited.length > 0 && { citations: cited }),
   };
 }

@@ -87,6 +87,11 @@ export class Loop {
     this.#callers = namesOf(params['tools']);
   }
 
+  /** Whether the task has met words of strangers. */
+  get tainted(): boolean {
+    return this.#tainted;
+  }
+
   /** Of all calls together. */
   get usage(): Usage {
     return this.#usage;

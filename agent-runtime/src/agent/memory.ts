@@ -28,8 +28,10 @@ export interface Recalled {
   messages: ChatMessage[];
   /** The turn itself, if it was there before. */
   before: ChatMessage[] | undefined;
+  /** Whether words of strangers may be in it. */
+  tainted: boolean;
   /** Keeps the turn. Throws {@link AgentFailure}. */
-  remember(messages: ChatMessage[]): Promise<void>;
+  remember(messages: ChatMessage[], tainted: boolean): Promise<void>;
 }
 
 export interface Memory {
@@ -72,11 +74,13 @@ export function createMemory(gateway: GatewayClient, characters: number): Memory
   const inConversation = async (errand: Errand, id: string, conversation: string): Promise<Recalled> => {
     const { turns } = await read(errand, { conversation });
     const index = turns.findIndex((turn) => turn.id === id);
+    const earlier = index < 0 ? turns : turns.slice(0, index);
     return {
-      messages: saidIn(index < 0 ? turns : turns.slice(0, index)),
+      messages: saidIn(earlier),
+      tainted: earlier.some(({ tainted }) => tainted),
       before: turns[index]?.messages,
-      remember: async (messages) => {
-        await append(errand, { conversation, id, messages });
+      remember: async (messages, tainted) => {
+        await append(errand, { conversation, id, messages, tainted });
       },
     };
   };
@@ -86,12 +90,13 @@ export function createMemory(gateway: GatewayClient, characters: number): Memory
     const messages = saidIn(turns);
     return {
       messages,
+      tainted: turns.some(({ tainted }) => tainted),
       before: undefined,
-      remember: async (said) => {
-        const verdict = await append(errand, { conversation, id, messages: said, after: turn.seq });
+      remember: async (said, tainted) => {
+        const verdict = await append(errand, { conversation, id, messages: said, tainted, after: turn.seq });
         if (verdict !== 'stale') return;
         // Somebody has gone on from there already, and that stays as it is.
-        await append(errand, { conversation: newId('conv'), id, messages: [...messages, ...said] });
+        await append(errand, { conversation: newId('conv'), id, messages: [...messages, ...said], tainted });
       },
     };
   };

@@ -21,11 +21,14 @@ export function remembering(agent: Agent, memory: Memory): Agent {
     const recalled = await memory.recall({ signal, traceparent }, place);
     const said = turn.messages.flatMap((message) => keptForm(message, room));
     const asBefore = recalled.before && answerAgain(recalled.before, said, agent);
-    return { said, recalled, asBefore, turn: { ...turn, messages: after(recalled.messages, turn.messages) } };
+    const messages = after(recalled.messages, turn.messages);
+    // What an agent said after it had read words of strangers may be theirs.
+    const tainted = turn.tainted === true || recalled.tainted;
+    return { said, recalled, asBefore, turn: { ...turn, messages, tainted } };
   };
   const keep = async ({ said, recalled, turn }: Talk, answer: Answer): Promise<void> => {
     if (turn.place?.transient) return;
-    await recalled.remember([...said, ...keptForm(answerMessage(answer), room)]);
+    await recalled.remember([...said, ...keptForm(answerMessage(answer), room)], answer.tainted === true);
   };
 
   return {

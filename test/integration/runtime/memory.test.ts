@@ -2,7 +2,11 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { SendMessageRequest, type Task } from '@a2a-js/sdk';
 import { ClientFactory } from '@a2a-js/sdk/client';
+import { kinds, type Tool } from '@kadre/crds';
 import { mintStepToken } from '@kadre/store';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import OpenAI from 'openai';
 import {
   eventually,
@@ -15,10 +19,12 @@ import {
   type ServedAgent,
   type TestGateway,
 } from '../../../agent-runtime/src/testing/harness.ts';
+import { toolGateway } from '../../../agent-runtime/src/testing/tool-gateway.ts';
 import { NAMESPACE, startBed, step, type Bed } from '../gateway/bed.ts';
 import { startWire } from './runtime-process.ts';
 
 let provider: TestGateway;
+let page: Server;
 let bed: Bed;
 /** How much is kept; undefined: the Agent has no memory. */
 let room: { turns: number; characters: number } | undefined;
@@ -29,14 +35,34 @@ beforeEach(async () => {
   room = { turns: 50, characters: 100_000 };
   pods = [];
   provider = await startGateway(counting());
-  bed = await startBed({ memory: { ofAgent: (_namespace, agent) => (agent === 'researcher' ? room : undefined) } });
+  page = createServer((_request, response) => response.end('done')).listen(0, '127.0.0.1');
+  await once(page, 'listening');
+  const address = `http://127.0.0.1:${(page.address() as AddressInfo).port}`;
+  const tools = {
+    grants: () => [{ name: 'read' }, { name: 'act' }],
+    get: (_namespace: string, name: string) => toolOf(name, address),
+  };
+  bed = await startBed({
+    tools,
+    memory: { ofAgent: (_namespace, agent) => (agent === 'researcher' ? room : undefined) },
+  });
   bed.model('smart', { provider: 'openaiCompatible', model: 'm', baseUrl: provider.url });
 });
 afterEach(async () => {
   await Promise.all(pods.map(({ runtime }) => runtime.shutdown(0)));
   await bed.close();
   await provider.close();
+  page.closeAllConnections();
+  page.close();
 });
+
+/** `read` is untrusted, `act` has consequences. */
+function toolOf(name: string, url: string): Tool {
+  const spec = { http: { url, input: { schema: { type: 'object' } } }, ...(name === 'act' && ACT) };
+  const metadata = { name, namespace: NAMESPACE, uid: name, generation: 1 };
+  return { metadata, spec: kinds.Tool.spec.parse({ description: name, ...spec }) } as unknown as Tool;
+}
+const ACT = { trust: 'trusted', consequential: true };
 
 async function pod(more: object = {}, gatewayUrl = bed.url): Promise<{ url: string; openai: OpenAI }> {
   const agent = testAgent({ ...config, ...more });
@@ -196,6 +222,23 @@ test('the oldest turns make room, and what is long is kept in part', async () =>
   for (const prompt of ['One', 'Two', 'x'.repeat(5000), 'Four'])
     await post(`${url}/generate`, { prompt, context: 'c' });
   expect(asked()).toEqual(['Two', 'Answer 2.', expect.stringMatching(/^x{1024}\n\[Cut/), 'Answer 3.', 'Four']);
+});
+
+test('words of strangers that were read before still taint the conversation', async () => {
+  const { url } = await pod({ tools: true });
+  const calls = { read: [['read', '{}']], act: [['act', '{}']] } as const;
+  provider.handler = toolGateway({
+    model: ({ body: { messages = [] } }) => {
+      const said = messages.at(-1)?.content ?? '';
+      return said === 'read' || said === 'act' ? { calls: [...calls[said]] as [string, string][] } : { text: said };
+    },
+  });
+  const ask = async (prompt: string, context: string): Promise<string> =>
+    ((await post(`${url}/generate`, { prompt, context })).body as { output: string }).output;
+  expect(await ask('act', 'clean')).toBe('done');
+  for (const prompt of ['read', 'hello']) await ask(prompt, 'tainted');
+  expect(await ask('act', 'tainted')).toMatch(/^Error: Tool act has consequences/);
+  expect(await ask('act', 'clean')).toBe('done');
 });
 
 test('steps of Runs remember nothing and read nothing', async () => {
