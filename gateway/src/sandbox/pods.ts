@@ -4,6 +4,7 @@ import { runInSandbox, SandboxFailure, type SandboxHost, type SandboxJob } from 
 import { sandboxPool, sandboxPoolKey, type SandboxClaim, type SandboxPlace, type Store } from '@kadre/store';
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
+import { Histogram, type Registry } from 'prom-client';
 import type { Clock } from '../options.ts';
 
 export type SandboxStore = Pick<Store, 'claimSandbox' | 'releaseSandbox' | 'subscribe'>;
@@ -12,6 +13,8 @@ export interface PodSandboxOptions {
   store: SandboxStore;
   clock: Clock;
   logger: Logger;
+  /** Absent: nobody counts. */
+  registry?: Registry;
   /** Milliseconds that a pod may take to be ready. */
   waitMs?: number;
 }
@@ -25,14 +28,17 @@ const LEASE_SLACK_MS = 60_000;
 const MOST_PODS = 3;
 
 export function createPodSandboxes(options: PodSandboxOptions): SandboxHost {
-  const { store, logger } = options;
+  const { store, logger, clock, registry } = options;
+  const waited = registry && createWaits(registry);
   return {
     run: async (spec, job, call) => {
       for (let pods = 1; ; pods++) {
         // A pod takes one job in its life, so each attempt is a claim of its own.
         const id = `${call.idempotencyKey}/${randomUUID()}`;
+        const began = clock.now();
         try {
           const place = await claimed(options, { id, namespace: call.caller.namespace, spec }, job, call.signal);
+          waited?.observe((clock.now() - began) / 1000);
           return await runInSandbox(place, job, call);
         } catch (error) {
           if (!isWorthAnother(error) || pods === MOST_PODS) throw error;
@@ -45,6 +51,15 @@ export function createPodSandboxes(options: PodSandboxOptions): SandboxHost {
       }
     },
   };
+}
+
+function createWaits(registry: Registry): Histogram {
+  return new Histogram({
+    name: 'kadre_gateway_sandbox_wait_seconds',
+    help: 'How long code waited for a sandbox.',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 90],
+    registers: [registry],
+  });
 }
 
 const isWorthAnother = (error: unknown): boolean =>

@@ -4,6 +4,7 @@ import { CALL_HEADER, REPLAYED_HEADER, STEP_HEADER, type CodeCall, type CodeResu
 import { createGateway } from '@kadre/gateway';
 import { mintStepToken, sandboxPool, type Store } from '@kadre/store';
 import pino from 'pino';
+import { Registry } from 'prom-client';
 import { freePort } from '../../support/free-port.ts';
 import { startSandboxRunner, type RunningSandbox } from '../../support/sandbox-runner.ts';
 import { NAMESPACE, step, until } from './bed.ts';
@@ -14,9 +15,11 @@ const POOL = sandboxPool(spec);
 
 let bed: ToolBed;
 let running: RunningSandbox[];
+let registry: Registry;
 beforeEach(async () => {
   running = [];
-  bed = await startToolBed();
+  registry = new Registry();
+  bed = await startToolBed({ registry });
   bed.tool('code', { builtin: { code: { ...spec, languages: ['python', 'shell'], warm: 0 } }, timeout: '5s' });
 });
 afterEach(async () => {
@@ -59,6 +62,7 @@ describe('a tool that runs code', () => {
     await offer();
     expect((await asked).text).toContain('at last');
     expect(await waiting()).toBe(0);
+    expect(await registry.metrics()).toContain('kadre_gateway_sandbox_wait_seconds_count 1');
   });
 
   test('takes another one when a pod died while it stood ready', async () => {
