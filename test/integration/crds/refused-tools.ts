@@ -29,6 +29,20 @@ const mistakes: Omit<Refusal, 'kind'>[] = [
     right: mcp({}),
   },
   {
+    mistake: 'consent to a question',
+    wrong: tool({ builtin: { ask: {} }, approval: {} }),
+    where: 'spec.approval',
+    message: 'builtin.ask asks people anyway: say there who they are, and leave approval out',
+    right: tool({ builtin: { ask: { groups: ['care'] } } }),
+  },
+  {
+    mistake: 'no time to decide',
+    wrong: tool({ ...calculator, approval: { timeout: '0s' } }),
+    where: 'spec.approval.timeout',
+    message: 'this must be longer than nothing: write 1s or more',
+    right: tool({ ...calculator, approval: { when: 'args.expression.size() > 9', timeout: '1h' } }),
+  },
+  {
     mistake: 'a server that is at an address, and is to be run as well',
     wrong: mcp({ server: { image: 'crm:1' } }),
     where: 'spec.mcp',
@@ -105,14 +119,14 @@ const mistakes: Omit<Refusal, 'kind'>[] = [
     mistake: 'nothing built in',
     wrong: tool({ builtin: {} }),
     where: 'spec.builtin',
-    message: 'a builtin tool is one of calculator, http, slack, email and webhook: set exactly one',
+    message: 'a builtin tool is one of calculator, http, slack, email, webhook, ask and code: set exactly one',
     right: tool({ builtin: { http: { hosts: ['*.example.com', 'example.com:8443'] } } }),
   },
   {
     mistake: 'two things built in',
     wrong: tool({ builtin: { calculator: {}, webhook: { url: 'https://example.com/hook' } } }),
     where: 'spec.builtin',
-    message: 'a builtin tool is one of calculator, http, slack, email and webhook: set exactly one',
+    message: 'a builtin tool is one of calculator, http, slack, email, webhook, ask and code: set exactly one',
     right: tool({ builtin: { webhook: { url: 'https://example.com/hook' } } }),
   },
   {
