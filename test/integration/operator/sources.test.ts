@@ -114,7 +114,8 @@ describe('what the engine and the gateway look up', () => {
     expect(sources.models.list('other')).toEqual([]);
   });
 
-  test('Tools, and which of them an Agent may use', async () => {
+  test('Tools and other Agents, and which of them an Agent may use', async () => {
+    const agents = [{ name: 'served', handOff: true }, { name: 'in-jobs' }];
     const tools = [{ name: 'sums' }, { name: 'files', allow: ['read_*'] }];
     const manifest = (kind: string, name: string, spec: object): object => ({
       apiVersion: KADRE,
@@ -123,12 +124,15 @@ describe('what the engine and the gateway look up', () => {
       spec,
     });
     await bed.apply(manifest('Tool', 'sums', { builtin: { calculator: {} } }));
-    await bed.apply(manifest('Agent', 'clerk', { instructions: 'Count.', model: 'echo', tools }));
+    await bed.apply(manifest('Agent', 'clerk', { instructions: 'Count.', model: 'echo', tools, agents }));
     await eventually('the grants', () => Promise.resolve(sources.tools.grants('team', 'clerk').length === 2));
     expect(sources.tools.grants('team', 'clerk')).toEqual(tools);
     await eventually('the Tool', () => Promise.resolve(sources.tools.get('team', 'sums') !== undefined));
     expect(sources.tools.get('team', 'sums')?.spec).toMatchObject({ trust: 'untrusted', consequential: false });
     expect(sources.tools.grants('other', 'clerk')).toEqual([]);
+    expect(sources.agents.grants('team', 'clerk')).toEqual([agents[0], { name: 'in-jobs', handOff: false }]);
+    expect(sources.agents.grants('other', 'clerk')).toEqual([]);
+    expect(sources.agents.spec('team', 'clerk')?.instructions).toBe('Count.');
     expect(sources.tools.get('other', 'sums')).toBeUndefined();
   });
 });
