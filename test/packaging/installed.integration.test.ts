@@ -353,7 +353,8 @@ describe('rights in the cluster', () => {
     ['list Secrets', 'no', ['list', 'secrets', '-A']],
     ['change a run', 'no', ['patch', 'runs.kadre.dev', '-n', NAMESPACE]],
     ['run commands in pods', 'no', ['create', 'pods', '--subresource=exec', '-n', NAMESPACE]],
-    ['create pods itself', 'no', ['create', 'pods', '-n', NAMESPACE]],
+    ['make sandboxes', 'yes', ['create', 'pods', '-n', NAMESPACE]],
+    ['change pods', 'no', ['patch', 'pods', '-n', NAMESPACE]],
   ])('the control plane may %s: %s', async (_what, answer, question) => {
     expect(await can(kadre, ...question)).toBe(answer);
   });

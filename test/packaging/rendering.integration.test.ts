@@ -178,6 +178,7 @@ describe('the chart', () => {
       'approvals.kadre.dev',
       'budgets.kadre.dev',
       'gpupools.kadre.dev',
+      'knowledges.kadre.dev',
       'models.kadre.dev',
       'runs.kadre.dev',
       'tools.kadre.dev',
@@ -195,9 +196,17 @@ describe('the chart', () => {
 
   test('takes images by digest, and nodes to run on', async () => {
     const digest = `sha256:${'a'.repeat(64)}`;
-    const pod = podOf(await chart(`image.digest=${digest}`, 'runtimeImage.tag=1.2.3', 'nodeSelector.disk=ssd'));
+    const pod = podOf(
+      await chart(
+        `image.digest=${digest}`,
+        'runtimeImage.tag=1.2.3',
+        'sandboxImage.tag=1.2.4',
+        'nodeSelector.disk=ssd',
+      ),
+    );
     expect(pod.containers[0]?.image).toBe(`kadre@${digest}`);
     expect(pod.containers[0]?.env).toContainEqual({ name: 'KADRE_RUNTIME_IMAGE', value: 'kadre-agent-runtime:1.2.3' });
+    expect(pod.containers[0]?.env).toContainEqual({ name: 'KADRE_SANDBOX_IMAGE', value: 'kadre-sandbox:1.2.4' });
     expect(pod.nodeSelector).toEqual({ disk: 'ssd' });
   });
 
