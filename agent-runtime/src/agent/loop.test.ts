@@ -294,7 +294,12 @@ describe('pieces of an answer', () => {
       { activity: { call: 2, tool: 'look', phase: 'Failed', reason: 'ToolFailed' } satisfies ToolActivity },
       { delta: 'It ' },
       { delta: 'rains.' },
-      { answer: { output: 'It rains.', usage: { inputTokens: 14, outputTokens: 10 } } },
+      {
+        answer: expect.objectContaining({
+          output: 'It rains.',
+          usage: { inputTokens: 14, outputTokens: 10 },
+        }) as unknown,
+      },
     ]);
   });
 });
