@@ -10,4 +10,4 @@ export {
   type Order,
   type Reply,
 } from './follow.ts';
-export { sizedOutput, type Json, type Question, type TaskOutcome } from './task-view.ts';
+export { sizedOutput, withCitations, type Json, type Question, type TaskOutcome } from './task-view.ts';

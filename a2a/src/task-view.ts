@@ -1,8 +1,10 @@
 // One task as its events tell it.
 import {
   a2aMetadata,
+  citation,
   delegation,
   failureReasons,
+  type Citation,
   type Delegation,
   type Failure,
   type FailureReason,
@@ -13,11 +15,12 @@ import type { StreamResponse, WireMessage, WirePart, WireStatus, WireTask } from
 export type Json = null | boolean | number | string | Json[] | { [field: string]: Json };
 
 /** How a task ended. 'stopped': somebody called it off, or its agent gave it up. */
-export type TaskOutcome = { output: Json; bytes: number } | { failure: Failure } | 'stopped';
+export type TaskOutcome = { output: Json; bytes: number; citations?: Citation[] } | { failure: Failure } | 'stopped';
 
 /** The largest output of a task, in bytes of JSON. */
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 const MAX_MESSAGE_CHARACTERS = 4096;
+const MOST_CITATIONS = 256;
 
 /** What an agent wants to know before it goes on. */
 export interface Question {
@@ -34,6 +37,7 @@ export class TaskView {
   #message: WireMessage | undefined;
   #artifacts = new Map<string, WirePart[]>();
   #delegations: Delegation[] = [];
+  #citations: Citation[] = [];
 
   apply({ task, message, statusUpdate, artifactUpdate }: StreamResponse): void {
     if (task) this.replace(task);
@@ -46,7 +50,8 @@ export class TaskView {
     }
     if (!artifactUpdate?.artifact) return;
     this.taskId ??= artifactUpdate.taskId;
-    const { artifactId, parts } = artifactUpdate.artifact;
+    const { artifactId, parts, metadata } = artifactUpdate.artifact;
+    this.#cite(metadata);
     const before = artifactUpdate.append ? (this.#artifacts.get(artifactId) ?? []) : [];
     // Appending in place: a streamed answer has thousands of pieces.
     for (const part of parts) before.push(part);
@@ -60,6 +65,7 @@ export class TaskView {
     const instance = task.metadata?.[a2aMetadata.instance];
     if (typeof instance === 'string') this.instance = instance;
     if (task.status) this.#status = task.status;
+    for (const { metadata } of task.artifacts) this.#cite(metadata);
     this.#artifacts = new Map(task.artifacts.map(({ artifactId, parts }) => [artifactId, [...parts]]));
   }
 
@@ -108,9 +114,17 @@ export class TaskView {
     this.#status = undefined;
   }
 
+  /** What makes no sense is left out: the answer stands without it. */
+  #cite(metadata: unknown): void {
+    const told = (metadata as Record<string, unknown> | null | undefined)?.[a2aMetadata.citations];
+    if (!Array.isArray(told)) return;
+    const read = told.slice(0, MOST_CITATIONS).map((one) => citation.safeParse(one));
+    this.#citations = read.flatMap(({ data }) => data ?? []);
+  }
+
   #output(): TaskOutcome {
     const artifacts = [...this.#artifacts.values()];
-    if (artifacts.length > 0) return outputOf(artifacts);
+    if (artifacts.length > 0) return withCitations(outputOf(artifacts), this.#citations);
     return outputOf(this.#status?.message ? [this.#status.message.parts] : []);
   }
 }
@@ -135,6 +149,12 @@ export function sizedOutput(output: Json): TaskOutcome {
   return {
     failure: { reason: 'InvalidOutput', message: `the output has ${bytes} bytes; ${MAX_OUTPUT_BYTES} are allowed` },
   };
+}
+
+/** What an output rests on, beside it. */
+export function withCitations(outcome: TaskOutcome, citations: readonly Citation[] = []): TaskOutcome {
+  if (outcome === 'stopped' || 'failure' in outcome || citations.length === 0) return outcome;
+  return { ...outcome, citations: [...citations] };
 }
 
 const textOf = (message: WireMessage | null | undefined): string =>

@@ -39,7 +39,7 @@ export interface RefreshRequest {
 const USUAL_DOCUMENTS = 1000;
 const USUAL_BYTES = 16 * 1024 * 1024;
 
-export const limitsOf = ({ limits }: KnowledgeSpec): { documents: number; bytes: number } => ({
+const limitsOf = ({ limits }: KnowledgeSpec): { documents: number; bytes: number } => ({
   documents: limits?.documents ?? USUAL_DOCUMENTS,
   bytes: limits?.bytes ?? USUAL_BYTES,
 });

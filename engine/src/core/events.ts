@@ -1,5 +1,5 @@
 // The history of a run: what was decided, and what came of it. Replaying it gives the state again.
-import type { Delegation, Failure } from '@kadre/crds';
+import type { Citation, Delegation, Failure } from '@kadre/crds';
 import type { UsageTotal } from '@kadre/store';
 import type { Json } from './expression/values.ts';
 
@@ -81,6 +81,8 @@ interface EventData {
     usage: UsageTotal;
     again?: true;
     enough?: true;
+    /** What the output rests on. */
+    citations?: Citation[];
     source?: Source;
   };
   /**
@@ -105,4 +107,5 @@ export type EngineEvent = {
 export type EventOf<Type extends EngineEvent['type']> = Extract<EngineEvent, { type: Type }>;
 
 /** How an attempt ended, as whoever carried it out saw it. */
-export type Outcome = { output: Json; bytes: number; source?: Source } | { failure: Failure } | 'stopped';
+export type Outcome =
+  { output: Json; bytes: number; citations?: Citation[]; source?: Source } | { failure: Failure } | 'stopped';

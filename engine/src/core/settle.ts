@@ -1,5 +1,5 @@
 // What becomes of a step when its work has ended: the event that says so.
-import type { Failure } from '@kadre/crds';
+import type { Citation, Failure } from '@kadre/crds';
 import type { UsageTotal } from '@kadre/store';
 import type { EngineEvent, Outcome, Source } from './events.ts';
 import { ExpressionError } from './expression/errors.ts';
@@ -48,6 +48,7 @@ interface Result {
   /** Absent: that of the last step inside. */
   output?: Json;
   bytes: number;
+  citations?: Citation[];
   source?: Source;
 }
 
@@ -56,7 +57,7 @@ export function succeeded(
   state: RunState,
   unit: Unit,
   attempt: number,
-  { output, bytes, source }: Result,
+  { output, bytes, citations, source }: Result,
   now: number,
   usage = noUsage,
 ): EngineEvent {
@@ -67,7 +68,11 @@ export function succeeded(
   const next = attemptTo(() => whatNext(state, unit, output === undefined ? outputInside(unit) : output));
   if ('failure' in next) return failed(state, unit, attempt, next.failure, now, { usage, final: true });
   const data = { step: unit.id, attempt, usage, bytes, ...(output !== undefined && { output }), ...next.value };
-  return { at: now, type: 'StepSucceeded', data: { ...data, ...(source && { source }) } };
+  return {
+    at: now,
+    type: 'StepSucceeded',
+    data: { ...data, ...(citations && { citations }), ...(source && { source }) },
+  };
 }
 
 /** Whether another round follows, and whether the other elements of a forEach are waited for. */

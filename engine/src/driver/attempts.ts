@@ -243,7 +243,9 @@ const noGateway: Failure = {
 };
 
 function jobOutcome(outcome: StepOutcome) {
-  return 'failure' in outcome ? outcome : sizedOutput((outcome.output ?? null) as Json);
+  if ('failure' in outcome) return outcome;
+  const { output = null, citations } = outcome;
+  return { ...sizedOutput(output as Json), ...(citations && { citations }) };
 }
 
 function agentOf(work: Work): string {

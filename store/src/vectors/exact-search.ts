@@ -87,7 +87,7 @@ export function nearestIn({ matrix, hashes, dimensions }: Loaded, asked: Float32
 }
 
 /** Of length 1; what has no direction is near to nothing. */
-export function unit(vector: Float32Array): Float32Array {
+function unit(vector: Float32Array): Float32Array {
   let squares = 0;
   for (const value of vector) squares += value * value;
   const length = Math.sqrt(squares);

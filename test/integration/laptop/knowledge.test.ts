@@ -2,7 +2,10 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { openSqliteStore } from '@kadre/store';
 import { Laptop } from './kadre.ts';
 
 /** A server that embeds, and one page. */
@@ -126,4 +129,16 @@ test.each([
   const ended = await run(manifests('a: One.').replace(from, to));
   expect(ended.status).toBe(2);
   expect(ended.stderr).toContain(said);
+});
+
+test('the history of a run keeps what the answer of each step rests on', async () => {
+  await run(manifests("a: 'One.'"));
+  const [name = ''] = await readdir(join(laptop.history, 'runs'));
+  const store = openSqliteStore(join(laptop.history, 'runs', name, 'kadre.db'));
+  const [uid = ''] = (await store.closedRuns(Date.now() + 1, 1)).map((one) => one.uid);
+  const ended = (await store.events(uid)).find(({ type }) => type === 'StepSucceeded');
+  await store.close();
+  expect(ended?.data).toMatchObject({
+    citations: [{ id: '1', source: 'handbook/pages', title: 'a', passage: 'One.' }],
+  });
 });
