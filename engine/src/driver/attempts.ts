@@ -1,6 +1,15 @@
 // The attempts of one run that are at work: those at agents' services, those in Jobs, and those that the gateway carries out.
 import { a2aMetadata, TRACE_HEADER, type Delegation, type Failure, type StepOutcome } from '@kadre/crds';
-import { followTask, LET_GO, messageParts, sizedOutput, type Accepted, type Question, type Reply } from '@kadre/a2a';
+import {
+  followTask,
+  LET_GO,
+  messageParts,
+  sizedOutput,
+  withCitations,
+  type Accepted,
+  type Question,
+  type Reply,
+} from '@kadre/a2a';
 import { attemptTraceparent } from '@kadre/telemetry';
 import type { Outcome, Route } from '../core/events.ts';
 import type { Json } from '../core/expression/values.ts';
@@ -245,7 +254,7 @@ const noGateway: Failure = {
 function jobOutcome(outcome: StepOutcome) {
   if ('failure' in outcome) return outcome;
   const { output = null, citations } = outcome;
-  return { ...sizedOutput(output as Json), ...(citations && { citations }) };
+  return withCitations(sizedOutput(output as Json), citations);
 }
 
 function agentOf(work: Work): string {
