@@ -97,6 +97,9 @@ export function describeSandboxes(it: () => StoreUnderTest): void {
     await it().store.claimSandbox(claim('b'), OVER);
     expect(await statesOf()).toEqual({ p1: 'spent' });
     expect(await waiting()).toEqual([]);
+    await it().store.claimSandbox(claim('c', { namespace: 'others' }), OVER);
+    await it().store.prune(Date.now() + 1000);
+    expect(await it().store.sandboxPools()).toEqual([{ namespace: 'team', pool }]);
     await it().store.forgetSandbox('p1');
     expect(await it().store.sandboxPools()).toEqual([]);
   });

@@ -84,7 +84,8 @@ export const statements = {
   pruneLedger: 'SELECT prune_ledger($1)',
   prune: `
     WITH events AS (DELETE FROM published_events WHERE at < $1),
-      decisions AS (DELETE FROM decisions WHERE run IS NULL AND at < $1)
+      decisions AS (DELETE FROM decisions WHERE run IS NULL AND at < $1),
+      claims AS (DELETE FROM sandbox_claims WHERE expires_at < to_timestamp($1::double precision / 1000))
     DELETE FROM cached_outputs WHERE expires_at < $1`,
 
   // Seats of gateways that died are cleared away by whoever comes by first; nobody waits for anybody.
@@ -167,7 +168,9 @@ export const statements = {
     WHERE namespace = $1 AND pool = $2 AND expires_at > clock_timestamp()
       AND NOT EXISTS (SELECT FROM sandboxes WHERE claim = one.id)
     ORDER BY number`,
-  sandboxPools: 'SELECT namespace, pool FROM sandboxes UNION SELECT namespace, pool FROM sandbox_claims',
+  sandboxPools: `
+    SELECT namespace, pool FROM sandboxes
+    UNION SELECT namespace, pool FROM sandbox_claims WHERE expires_at > clock_timestamp()`,
   claimSandbox: 'SELECT changed, id, url, key FROM claim_sandbox($1, $2, $3, $4, $5)',
   releaseSandbox: `
     WITH spent AS (UPDATE sandboxes SET spent = true WHERE claim = $1)

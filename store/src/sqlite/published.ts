@@ -25,6 +25,7 @@ export function published({ sql, write, read }: Access) {
         sql.pruneEvents.run(before);
         sql.pruneCache.run(before);
         sql.pruneDecisions.run(before);
+        sql.forgetClaims.run(before);
         sql.pruneRunRequests.run(before);
         pruneLedger(sql, before);
       }),

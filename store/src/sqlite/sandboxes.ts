@@ -29,7 +29,8 @@ export function sandboxes({ sql, write, read }: Access) {
         offered: sql.offeredSandboxes.all(namespace, pool, Date.now()) as unknown as OfferedSandbox[],
         waiting: (sql.waitingClaims.all(namespace, pool, Date.now()) as unknown as ClaimRow[]).map(claimOf),
       })),
-    sandboxPools: () => read(() => (sql.sandboxPools.all() as unknown as PoolRow[]).map((row) => ({ ...row }))),
+    sandboxPools: () =>
+      read(() => (sql.sandboxPools.all(Date.now()) as unknown as PoolRow[]).map((row) => ({ ...row }))),
     claimSandbox: ({ id, namespace, spec }: SandboxClaim, ttl: number) =>
       write((touch): SandboxPlace | undefined => {
         const pool = sandboxPool(spec);

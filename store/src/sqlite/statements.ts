@@ -349,7 +349,9 @@ function ofSandboxes(sql: Prepare) {
       `SELECT id, namespace, spec FROM sandbox_claims
        WHERE namespace = ? AND pool = ? AND expires_at > ? AND ${unclaimed} ORDER BY number`,
     ),
-    sandboxPools: sql('SELECT namespace, pool FROM sandboxes UNION SELECT namespace, pool FROM sandbox_claims'),
+    sandboxPools: sql(
+      'SELECT namespace, pool FROM sandboxes UNION SELECT namespace, pool FROM sandbox_claims WHERE expires_at > ?',
+    ),
     insertClaim: sql(
       'INSERT INTO sandbox_claims (id, namespace, pool, spec, expires_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
     ),
