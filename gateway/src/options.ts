@@ -162,6 +162,7 @@ export type GatewayStore = Pick<
   | 'recordJournal'
   | 'journalOf'
   | 'approval'
+  | 'approvalsOfRun'
   | 'askApproval'
   | 'withdrawApproval'
   | 'subscribe'

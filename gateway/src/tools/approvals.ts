@@ -10,7 +10,10 @@ import { approvalRequest } from './asking.ts';
 import { Refusal } from './refusal.ts';
 import type { ToolRequest } from './request.ts';
 
-export type ApprovalStore = Pick<Store, 'approval' | 'askApproval' | 'withdrawApproval' | 'subscribe'>;
+export type ApprovalStore = Pick<
+  Store,
+  'approval' | 'approvalsOfRun' | 'askApproval' | 'withdrawApproval' | 'subscribe'
+>;
 
 export interface ApprovableCall {
   request: ToolRequest;
@@ -52,6 +55,9 @@ export interface Approvals {
 
 /** Shorter than what lies between gateway and agent may take for a dead connection. */
 const WAIT_MS = 20_000;
+/** Of one run. Each is an object in the cluster, and nobody reads more. */
+const MOST_OPEN = 64;
+const MOST_EVER = 1_000;
 
 export function createApprovals(store: ApprovalStore, clock: Clock): Approvals {
   const closing = new AbortController();
@@ -98,6 +104,9 @@ export function createApprovals(store: ApprovalStore, clock: Clock): Approvals {
     const { request, tool, operation, tainted } = call;
     const question = { request: { ...request, key }, tool, operation, facts, tainted, hash: callHash(request.asked) };
     const asked = approvalRequest(question, clock.now());
+    const others = await kept(() => store.approvalsOfRun(key.run));
+    if (others.length >= MOST_EVER || others.filter(({ state }) => state === 'open').length >= MOST_OPEN)
+      throw tooMany(tool);
     const record = await kept(() => store.askApproval(asked));
     if (!record) throw new GatewayError(409, 'Cancelled', 'The run is over: nobody can be asked any more.');
     return record;
@@ -154,6 +163,13 @@ function consent({ metadata, spec }: Tool, { decision, name, expiresAt }: Approv
     'nobody decided in time',
   );
 }
+
+const tooMany = ({ metadata }: Tool): Refusal =>
+  new Refusal({
+    reason: 'RateLimited',
+    rule: 'approval',
+    message: `Tool ${metadata.name} cannot be called just now: people have been asked ${MOST_OPEN} things that they have not decided, or ${MOST_EVER} in this run.`,
+  });
 
 const outsideOfSteps = ({ metadata, spec }: Tool): Refusal =>
   new Refusal({

@@ -307,6 +307,17 @@ describe('what is approved', () => {
     await lost;
   });
 
+  test('bothers nobody with more than they can read', async () => {
+    bed.tool('pay', approved());
+    const asks = (number: number) => ({ ...template, key: `run-1/research/1/${number}`, call: { number, hash: 'h' } });
+    const run = { uid: step.run, namespace: NAMESPACE, name: 'monthly' };
+    const template = { run, step: 'research', attempt: 1, name: 'one', message: 'Pay?', policy: {} };
+    for (let number = 101; number <= 164; number += 1) await store.askApproval(asks(number));
+    const refused = await bed.call({ name: 'pay', call: 1 });
+    expect(refused).toMatchObject({ status: 200, result: { reason: 'RateLimited' } });
+    expect(await store.openApprovals()).toHaveLength(64);
+  });
+
   test('a store that is away is a 503, and nothing is done', async () => {
     const away = { ...store, askApproval: () => Promise.reject(new Error('away')) };
     const other = await startToolBed({ store: away });
