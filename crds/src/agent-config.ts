@@ -16,7 +16,7 @@ export function agentConfigOf(name: string, namespace: string, spec: AgentSpec):
     model,
     ...(output && { output }),
     tools: tools.length + knowledge.length + agents.length > 0,
-    memory: spec.memory !== undefined,
+    ...(spec.memory && { memory: true }),
     limits: {
       turns: limits?.turns ?? DEFAULT_TURNS,
       durationMs: milliseconds(limits?.duration ?? DEFAULT_DURATION),

@@ -23,6 +23,8 @@ export const runtimeEnv = {
 } as const;
 
 export const GATEWAY_AUDIENCE = 'kadre-gateway';
+/** Audience of tokens for the server's MCP. */
+export const MCP_AUDIENCE = 'kadre-mcp';
 export const TOKEN_MOUNT = '/var/run/secrets/kadre';
 export const AGENT_PORT = 8080;
 
@@ -306,7 +308,7 @@ export const agentConfig = z.object({
   /** Whether the gateway has tools for it. */
   tools: z.boolean().default(false),
   /** Whether the gateway keeps its conversations. */
-  memory: z.boolean().default(false),
+  memory: z.boolean().optional(),
   limits: z
     .object({
       turns: z.int(),

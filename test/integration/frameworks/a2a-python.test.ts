@@ -32,7 +32,7 @@ test('card, answers, streams, tasks, cancelling and memory', async () => {
   const script = join(import.meta.dirname, 'a2a_client.py');
   const { stdout } = await promisify(execFile)(python, ['-B', script, url], { env: { PATH: process.env['PATH'] } });
   const usage = { inputTokens: 7, outputTokens: 5 };
-  const first = { id: expect.any(String) as string, state: 'TASK_STATE_COMPLETED', text: '2 messages.', usage };
+  const first = { id: expect.any(String) as unknown, state: 'TASK_STATE_COMPLETED', text: '2 messages.', usage };
   expect(JSON.parse(stdout)).toEqual({
     card: { name: 'researcher', streaming: true },
     first,
