@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { KnowledgeState } from '@kadre/store';
-import { conditionOf, eventually, field, KADRE, startBed, startMs, type Bed, type Ref, type Seen } from './bed.ts';
+import { conditionOf, eventually, field, KADRE, startBed, startMs, type Bed, type Ref } from './bed.ts';
 
 const NAMESPACE = 'knowing';
 const TOKEN = 'user:token-that-nobody-may-see';
@@ -35,7 +35,7 @@ const apply = (kind: string, name: string, spec: object) =>
 const knowledge = (name: string, source: object, more: object = {}) =>
   apply('Knowledge', name, { model: 'embed', sources: [{ name: 'pages', ...source }], ...more });
 const configMap = (name: string, data: Record<string, string>) =>
-  bed.apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: NAMESPACE }, data } as Seen);
+  bed.apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: NAMESPACE }, data });
 const state = (name: string): Promise<KnowledgeState | undefined> =>
   bed.store.knowledge({ namespace: NAMESPACE, name });
 const documents = async (name: string) => [
@@ -163,7 +163,7 @@ describe('an address', () => {
       kind: 'Secret',
       metadata: { name: 'site', namespace: NAMESPACE },
       stringData: { token: TOKEN },
-    } as Seen);
+    });
     await knowledge('signed', { url: `${site.url}/secret`, auth }, { description: 'Look again.' });
     await soon('the page', async () => expect((await state('signed'))?.chunks).toBe(1));
     await knowledge('leaky', { url: `${site.url}/private`, auth });
