@@ -190,6 +190,40 @@ test('a Tool that runs a Workflow is for whoever may create runs', async () => {
   await create('Tool', 'report', spec, 'dora');
 });
 
+describe('Knowledge', () => {
+  const from = (...sources: object[]) => ({
+    model: 'embed',
+    sources: sources.map((source, index) => ({ name: `s${index}`, ...source })),
+  });
+  const site = (name?: string) => ({
+    url: 'https://a.example.com/',
+    ...(name !== undefined && { auth: secretRef(name) }),
+  });
+
+  test('that shows a Secret is refused to whoever may neither get nor use it, at the last source as at the first', async () => {
+    await allow('dora', { verb: 'use', resource: 'secrets', name: 'documents' });
+    const others = from(site(), site('documents'), site('of-others'));
+    await expect(create('Knowledge', 'a', others, 'dora')).rejects.toThrow(/neither get nor use Secret of-others/);
+    const five = from(...Array.from({ length: 5 }, () => site('documents')));
+    await expect(create('Knowledge', 'a', five, 'dora')).rejects.toThrow(/more than 4 sources/);
+    await create('Knowledge', 'documents', from(site(), site('documents')), 'dora');
+  });
+
+  test('that reads ConfigMaps is for whoever may get them', async () => {
+    const pages = from({ configMap: { name: 'pages' } });
+    await expect(create('Knowledge', 'pages', pages, 'dora')).rejects.toThrow(/allowed to get those of the namespace/);
+    await create('Knowledge', 'pages', pages);
+  });
+
+  test('is searched by agents of whoever may use it', async () => {
+    const agent = { instructions: 'Read.', model: 'm', knowledge: [{ name: 'k0' }, { name: 'k1' }] };
+    await allow('dora', { verb: 'use', group: 'kadre.dev', resource: 'knowledges', name: 'k0' });
+    await expect(create('Agent', 'reader', agent, 'dora')).rejects.toThrow(/you may not use Knowledge k1/);
+    await allow('dora', { verb: 'use', group: 'kadre.dev', resource: 'knowledges', name: 'k1' });
+    await create('Agent', 'reader', agent, 'dora');
+  });
+});
+
 describe('Tools that an Agent is given', () => {
   const names = (count: number) => Array.from({ length: count }, (_, index) => `t${index}`);
 
