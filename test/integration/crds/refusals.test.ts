@@ -3,6 +3,7 @@ import { kinds, objectSchema, type StructuralSchema } from '@kadre/crds';
 import { KindCluster } from './cluster.ts';
 import { agentRefusals } from './refused-agents.ts';
 import { budgetRefusals } from './refused-budgets.ts';
+import { knowledgeRefusals } from './refused-knowledges.ts';
 import { approvalRefusals, gpuPoolRefusals, modelRefusals, runRefusals } from './refused-manifests.ts';
 import { routeRefusals } from './refused-routes.ts';
 import { toolRefusals } from './refused-tools.ts';
@@ -20,6 +21,7 @@ const refusals = [
   ...approvalRefusals,
   ...triggerRefusals,
   ...budgetRefusals,
+  ...knowledgeRefusals,
   ...gpuPoolRefusals,
 ];
 
