@@ -23,8 +23,6 @@ export const runtimeEnv = {
 } as const;
 
 export const GATEWAY_AUDIENCE = 'kadre-gateway';
-/** Audience of tokens for the server's MCP. */
-export const MCP_AUDIENCE = 'kadre-mcp';
 export const TOKEN_MOUNT = '/var/run/secrets/kadre';
 export const AGENT_PORT = 8080;
 
