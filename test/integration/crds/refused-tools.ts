@@ -50,6 +50,12 @@ const mistakes: Omit<Refusal, 'kind'>[] = [
     right: tool({ mcp: { server: { image: 'crm:1' } } }),
   },
   {
+    mistake: 'a server whose Service would have too long a name',
+    wrong: { metadata: { name: 'a'.repeat(59) }, ...tool({ mcp: { server: { image: 'crm:1' } } }) },
+    message: 'a Tool whose server Kadre runs has a name of at most 58 characters',
+    right: { metadata: { name: 'a'.repeat(58) }, ...tool({ mcp: { server: { image: 'crm:1' } } }) },
+  },
+  {
     mistake: 'a way out to a host, which network policies do not know',
     wrong: tool({ mcp: { server: { image: 'crm:1', egress: [{ cidr: 'crm.example.com', ports: [443] }] } } }),
     where: 'spec.mcp.server.egress[0].cidr',

@@ -11,7 +11,7 @@ export const workflowRefusals: Refusal[] = [
     kind: 'Workflow',
     wrong: step({ agent: { name: 'writer', prompt: 'Write.' } }),
     where: 'spec.steps[0]',
-    message: 'a step does one thing: set exactly one of agent, container, value',
+    message: 'a step does one thing: set exactly one of agent, tool, code, container, value',
     right: step({}),
   },
   {
