@@ -1,6 +1,6 @@
 // Agent: instructions and a model, and how it is served.
 import { z } from 'zod';
-import { dnsLabel, envVar, gpuRequest, jsonSchema, objectName, resources, someTime } from './common.ts';
+import { dnsLabel, envVar, gpuRequest, image, jsonSchema, objectName, resources, someTime } from './common.ts';
 import { knowledgeGrant } from './knowledge.ts';
 import { usd } from './limits.ts';
 import { listMap, rules } from './markers.ts';
@@ -182,13 +182,7 @@ export const agentSpec = z.object({
     .describe('Remember conversations with callers, who name them by id. Steps of Runs have none.'),
   runtime: z
     .object({
-      image: z
-        .string()
-        .min(1)
-        .max(512)
-        .regex(/^\S+$/)
-        .optional()
-        .describe('The image that runs the agent. Absent: the generic agent-runtime.'),
+      image: image.optional().describe('The image that runs the agent. Absent: the generic agent-runtime.'),
       resources: resources.optional().describe('What the container needs.'),
       env: z.array(envVar).max(64).meta(listMap('name')).optional().describe('Further environment variables.'),
       gpu: gpuRequest.optional().describe('Devices for the pod.'),

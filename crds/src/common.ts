@@ -17,6 +17,9 @@ export const objectName = z
   .max(253)
   .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
 
+/** The name of a container image. */
+export const image = z.string().min(1).max(512).regex(/^\S+$/);
+
 /** A length of time such as 300ms, 90s, 5m, 2h or 1d. The digits are few enough for Go's clock of 292 years. */
 export const duration = z
   .string()

@@ -15,6 +15,7 @@ export * from './approval-policy.ts';
 export * from './approval.ts';
 export * from './limits.ts';
 export { codePath, type CodeStep, type ToolStep } from './gateway-steps.ts';
+export * from './step-flow.ts';
 export * from './workflow.ts';
 export * from './run.ts';
 export * from './budget.ts';

@@ -1,19 +1,13 @@
 // Where code runs that nobody has read: one sandbox, one program.
 import { z } from 'zod';
-import { objectName, quantity } from './common.ts';
+import { image, objectName, quantity } from './common.ts';
 
 export const CODE_LANGUAGES = ['python', 'javascript', 'shell'] as const;
 
 export const codeLanguage = z.enum(CODE_LANGUAGES);
 
 export const sandboxSpec = z.object({
-  image: z
-    .string()
-    .min(1)
-    .max(512)
-    .regex(/^\S+$/)
-    .optional()
-    .describe("Instead of Kadre's own image: one that is built on it, with further libraries."),
+  image: image.optional().describe("Instead of Kadre's own image: one that is built on it, with further libraries."),
   runtimeClassName: objectName.optional().describe('A RuntimeClass such as gvisor or kata, for a wall of its own.'),
   memory: quantity.default('256Mi').describe('Memory of the program, such as "256Mi". With more it is stopped.'),
   cpu: quantity.default('500m').describe('CPU of the program, such as "500m".'),

@@ -1,6 +1,6 @@
 // The server of a Tool that Kadre runs: an image, and what its pod may reach.
 import { z } from 'zod';
-import { envVar, objectName, resources } from './common.ts';
+import { envVar, image, objectName, resources } from './common.ts';
 import { listMap } from './markers.ts';
 
 const PORT = 8080;
@@ -26,12 +26,7 @@ const egress = z
   .describe('One way out.');
 
 export const toolServer = z.object({
-  image: z
-    .string()
-    .min(1)
-    .max(512)
-    .regex(/^\S+$/)
-    .describe('The image. It runs under restricted Pod Security, with a read-only root and a writable /tmp.'),
+  image: image.describe('The image. It runs under restricted Pod Security, with a read-only root and a writable /tmp.'),
   command: z
     .array(z.string().max(8192).describe('One word.'))
     .max(64)

@@ -1,67 +1,14 @@
 // Tool: something that agents may do, and on which conditions.
 import { z } from 'zod';
-import { dnsLabel, jsonSchema, secretKeyRef, someTime, type SecretKeyRef } from './common.ts';
-import { listMap, rules } from './markers.ts';
+import { dnsLabel, jsonSchema, someTime, type SecretKeyRef } from './common.ts';
+import { rules } from './markers.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
-import { codeTool } from './sandbox.ts';
-import { askPeople, toolApproval } from './tool-approval.ts';
+import { address, auth, headers } from './tool-address.ts';
+import { toolApproval } from './tool-approval.ts';
+import { builtin } from './tool-builtin.ts';
 import type { ValidationRule } from './structural.ts';
 import { LONGEST_SERVED_NAME, toolServer } from './tool-server.ts';
 import { workflowTool } from './workflow-tool.ts';
-
-const address = z
-  .string()
-  .max(2048)
-  // A user name or a query could hide a key in plain sight.
-  .regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/);
-
-const headerName = z
-  .string()
-  .min(1)
-  .max(128)
-  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/)
-  .meta(
-    rules({
-      message: 'this header is made by the gateway itself; for a key use auth',
-      rule: `!(self.lowerAscii() in ['host', 'authorization', 'connection', 'content-length', 'content-type', 'transfer-encoding', 'upgrade', 'cookie', 'idempotency-key'])`,
-    }),
-  );
-
-const headers = z
-  .array(
-    z
-      .object({
-        name: headerName.describe('Its name.'),
-        value: z
-          .string()
-          .max(4096)
-          .regex(/^[\x20-\x7e]*$/)
-          .describe('Its value. Never put a secret here.'),
-      })
-      .describe('One header.'),
-  )
-  .max(32)
-  .meta(listMap('name'));
-
-const auth = z
-  .object({
-    secretRef: secretKeyRef.describe('The Secret that holds the token, or user:password for basic.'),
-    scheme: z.enum(['bearer', 'basic', 'header']).default('bearer').describe('How it is presented.'),
-    header: z
-      .string()
-      .min(1)
-      .max(128)
-      .regex(/^[A-Za-z0-9-]+$/)
-      .optional()
-      .describe('With scheme header: in which header, such as X-Api-Key.'),
-  })
-  .meta(
-    rules({
-      message: 'scheme header wants the name of the header, and the others want none',
-      rule: `(self.scheme == 'header') == has(self.header)`,
-    }),
-  )
-  .describe('How to sign in. Agents never see the secret.');
 
 const mcp = z
   .object({
@@ -127,96 +74,6 @@ const a2a = z
     auth: auth.optional(),
   })
   .describe('An agent anywhere that speaks A2A 1.0 over JSON-RPC. It is asked with a prompt.');
-
-const hosts = z
-  .array(
-    z
-      .string()
-      .min(1)
-      .max(253)
-      .regex(/^([*][.])?[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$/)
-      .describe('One of them.'),
-  )
-  .min(1)
-  .max(64);
-
-const builtin = z
-  .object({
-    calculator: z.object({}).optional().describe('Computes an expression exactly.'),
-    http: z
-      .object({
-        hosts: hosts.describe(
-          'Where requests may go: host, host:port or *.domain. Redirects are held to it as well. A host under its full name may lie in a private network, what *.domain lets in may not.',
-        ),
-        methods: z
-          .array(z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']).describe('One of them.'))
-          .min(1)
-          .max(5)
-          .default(['GET'])
-          .describe('The methods that agents may use.'),
-      })
-      .optional()
-      .describe('Fetches what an agent asks for from hosts that are named here.'),
-    slack: z
-      .object({
-        auth: z
-          .object({ secretRef: secretKeyRef.describe('The Secret that holds the bot token.') })
-          .describe('How to sign in.'),
-        channels: z
-          .array(z.string().min(1).max(80).describe('Its name or id.'))
-          .min(1)
-          .max(64)
-          .describe('Where agents may post.'),
-        apiUrl: address.optional().describe("Where Slack's Web API answers, if not at its usual address."),
-      })
-      .optional()
-      .describe('Posts messages to Slack.'),
-    email: z
-      .object({
-        host: z.string().min(1).max(253).describe('The SMTP server.'),
-        port: z.int().min(1).max(65535).default(587).describe('Its port. 465 speaks TLS from the start.'),
-        auth: z
-          .object({ secretRef: secretKeyRef.describe('The Secret that holds user:password.') })
-          .optional()
-          .describe('How to sign in.'),
-        from: z.string().min(3).max(254).describe('The sender.'),
-        recipients: z
-          .array(z.string().min(3).max(254).describe('One of them.'))
-          .min(1)
-          .max(64)
-          .describe('To whom agents may write: an address, or *@domain.'),
-      })
-      .optional()
-      .describe('Sends mail.'),
-    webhook: z
-      .object({
-        url: address.describe('Where the JSON is sent.'),
-        headers: headers.optional().describe('Sent with every request.'),
-        signature: z
-          .object({ secretRef: secretKeyRef.describe('The Secret that holds the key.') })
-          .optional()
-          .describe('Signs the body with HMAC-SHA256, as Triggers check it.'),
-        input: z
-          .object({ schema: jsonSchema.describe('A JSON Schema of an object.') })
-          .optional()
-          .describe('The JSON that agents may send. Absent: any object.'),
-      })
-      .optional()
-      .describe('Sends JSON to one address.'),
-    ask: askPeople.optional(),
-    code: codeTool
-      .optional()
-      .describe(
-        'Runs programs that agents write, each in a sandbox of its own, without network, keys or files of others.',
-      ),
-  })
-  .meta(
-    rules({
-      message: 'a builtin tool is one of calculator, http, slack, email, webhook, ask and code: set exactly one',
-      rule: '[has(self.calculator), has(self.http), has(self.slack), has(self.email), has(self.webhook), has(self.ask), has(self.code)].exists_one(one, one)',
-    }),
-  )
-  .describe('A tool that Kadre brings along.');
 
 const policy = z
   .object({

@@ -5,7 +5,7 @@ import { runLimits } from './limits.ts';
 import { rules } from './markers.ts';
 import { conditions, observedGeneration, type Resource } from './meta.ts';
 import { runPhases } from './run.ts';
-import { eventName } from './workflow.ts';
+import { eventName } from './step-flow.ts';
 
 const expression = z.string().min(1).max(4096);
 
