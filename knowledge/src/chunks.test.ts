@@ -55,14 +55,12 @@ const anyText = fc.oneof(
     })
     .map((parts) => parts.join('')),
 );
-const anyChunking = fc
-  .integer({ min: 200, max: 900 })
-  .chain((characters) =>
-    fc.record({
-      characters: fc.constant(characters),
-      overlap: fc.integer({ min: 0, max: Math.floor(characters / 2) }),
-    }),
-  );
+const anyChunking = fc.integer({ min: 200, max: 900 }).chain((characters) =>
+  fc.record({
+    characters: fc.constant(characters),
+    overlap: fc.integer({ min: 0, max: Math.floor(characters / 2) }),
+  }),
+);
 
 describe('whatever the text', () => {
   test('no passage is longer than asked for, none is empty, and none splits a character', () => {

@@ -1,48 +1,24 @@
 // Budgets hold: over HTTP, with real stores, whoever calls at once.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { budgetAccount, periodAt, STEP_HEADER, type AgentSpec, type Budget, type BudgetSpec } from '@kadre/crds';
-import { mintStepToken, openPostgresStore, openSqliteStore, type Balance, type Store } from '@kadre/store';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { mintStepToken, type Balance, type Store } from '@kadre/store';
 import { Registry } from 'prom-client';
-import { startPostgres, type PostgresServer } from '../../support/postgres.ts';
 import { failure, NAMESPACE, startBed, step, until, user, type Bed } from './bed.ts';
-
-const PRICE = { inputPerMillion: '1000', outputPerMillion: '1000' };
-/** An echo of forty characters, at one per mille of a dollar for each token. */
-const PROMPT = 'x'.repeat(40);
-const SPENT = { costNanoUsd: 20_000_000, tokens: 20, requests: 1 };
+import { balanceIn, budgetOf, PRICE, PROMPT, SPENT } from './budget-bed.ts';
 
 let budgets: Budget[];
 let ofAgent: AgentSpec['limits'];
 let registry: Registry;
 let bed: Bed;
-let folder: string;
 
 const source = {
   list: (namespace: string) => budgets.filter(({ metadata }) => metadata.namespace === namespace),
   ofAgent: () => ofAgent,
 };
 
-function budget(name: string, spec: Partial<BudgetSpec>): void {
-  const metadata = {
-    name,
-    namespace: NAMESPACE,
-    uid: name,
-    resourceVersion: '1',
-    generation: 1,
-    creationTimestamp: '',
-  };
-  const defaults = { period: 'total', timeZone: 'UTC', action: 'block', warnAt: 80, limits: {} } as const;
-  budgets.push({ apiVersion: 'kadre.dev/v1alpha1', kind: 'Budget', metadata, spec: { ...defaults, ...spec } });
-}
-
-async function balanceOf(name: string, period = 'total', store = bed.store, now = Date.now()): Promise<Balance> {
-  const [found] = await store.balances([{ account: budgetAccount(NAMESPACE, name), period }], now);
-  if (!found) throw new Error('there is no balance');
-  return found;
-}
+const budget = (name: string, spec: Partial<BudgetSpec>): void => void budgets.push(budgetOf(name, spec));
+const balanceOf = (name: string, period = 'total', store = bed.store, now?: number): Promise<Balance> =>
+  balanceIn(store, name, period, now);
 
 const ask = (more: { headers?: Record<string, string>; model?: string; max?: number; url?: string } = {}) =>
   bed.client('token-a', more.headers).chat.completions.create({
@@ -326,7 +302,7 @@ describe("a run's limits", () => {
     ] as const) {
       const { namespace } = step;
       const asked = { key: child, namespace, name: child, spec: {}, depth: 1, at: 1 };
-      await bed.store.requestRun({ ...asked, parent: { run: parent, name: 'r', step: 's' } });
+      await bed.store.requestRun({ ...asked, parent: { run: parent, name: 'r', step: 's', attempt: 1 } });
       await bed.store.runRequestMade(child, child);
       await bed.store.submitRun({ uid: child, namespace, name: child, subject: 's', workflow: {}, input: null });
     }
@@ -396,53 +372,5 @@ describe('when the ledger is out of reach', () => {
     const later = await balanceOf('all', 'total', bed.store, Date.now() + 3_600_000);
     expect(later).toMatchObject({ spent: reserved, reserved: { requests: 0 } });
     await other.close();
-  });
-});
-
-describe('a thousand calls at once through two gateways', () => {
-  let server: PostgresServer;
-  beforeAll(async () => {
-    server = await startPostgres();
-    folder = await mkdtemp(join(tmpdir(), 'kadre-budgets-'));
-  });
-  afterAll(async () => {
-    await server.remove();
-    await rm(folder, { recursive: true });
-  });
-
-  const stores: [string, () => Promise<Store>][] = [
-    ['SQLite', () => Promise.resolve(openSqliteStore(join(folder, 'kadre.db')))],
-    ['PostgreSQL', () => openPostgresStore(server.url('budgets'))],
-  ];
-  test.each(stores)('never overspend one budget on %s', async (_, open) => {
-    budget('all', { limits: { costUsd: '10', tokens: 1_000_000 } });
-    budget('few', { limits: { requests: 600 } });
-    const opened = [await open(), await open()];
-    const beds = await Promise.all(
-      opened.map((store) => startBed({ store, budgets: source, limits: { concurrentRequests: 2000 } })),
-    );
-    for (const one of beds) one.model('echo', { price: PRICE });
-    const asked = Array.from({ length: 1000 }, async (__, index) => {
-      const response = await fetch(`${beds[index % 2]?.url ?? ''}/v1/chat/completions`, {
-        method: 'POST',
-        headers: { authorization: 'Bearer token-a', 'content-type': 'application/json' },
-        body: JSON.stringify({ model: 'echo', messages: user(PROMPT), max_completion_tokens: 20 }),
-      });
-      await response.text();
-      return response.status;
-    });
-    const statuses = await Promise.all(asked);
-    const answered = statuses.filter((status) => status === 200).length;
-    expect(new Set(statuses)).toEqual(new Set([200, 403]));
-    const store = opened[0] as Store;
-    const { spent, reserved, refusals } = await balanceOf('all', 'total', store);
-    expect(spent).toEqual({ costNanoUsd: answered * SPENT.costNanoUsd, tokens: answered * 20, requests: answered });
-    expect(spent.costNanoUsd).toBeLessThanOrEqual(10_000_000_000);
-    // What is left would not have paid for another one.
-    expect(10_000_000_000 - spent.costNanoUsd).toBeLessThan(80_000_000);
-    expect(reserved.requests).toBe(0);
-    expect(refusals).toBe(1000 - answered);
-    await Promise.all(beds.map((one) => one.gateway.close()));
-    await Promise.all(opened.map((one) => one.close()));
   });
 });

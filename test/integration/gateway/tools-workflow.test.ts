@@ -107,7 +107,7 @@ describe('a Tool that is a Workflow', () => {
     await call();
     const [name = ''] = await made();
     expect(await bed.store.requestOfRun(`uid-${name}`)).toMatchObject({
-      parent: { run: step.run, name: 'monthly', step: step.step },
+      parent: { run: step.run, name: 'monthly', step: step.step, attempt: step.attempt },
       depth: 1,
       spec: { workflow: { name: 'report' }, requestedBy: 'alice' },
     });
