@@ -127,3 +127,36 @@ describe("an agent's Service", () => {
       expect((await fetch(forward.url + path)).status).toBe(200);
   });
 });
+
+describe('an agent with memory', () => {
+  const ask = async (input: string, previous?: string): Promise<OpenAI.Responses.Response> => {
+    const forward = await kubectl.portForward('service/companion', 80);
+    try {
+      const client = new OpenAI({ baseURL: `${forward.url}/v1`, apiKey: 'unused', maxRetries: 0 });
+      const more = previous === undefined ? {} : { previous_response_id: previous };
+      return await client.responses.create({ model: 'companion', input, ...more });
+    } finally {
+      forward.stop();
+    }
+  };
+
+  test('goes on with a response of a pod that is gone', async () => {
+    const spec = { model: 'assistant', instructions: 'Be kind.', memory: { turns: 20 }, serving: { replicas: 1 } };
+    const agent = { apiVersion: 'kadre.dev/v1alpha1', kind: 'Agent', metadata: { name: 'companion' }, spec };
+    await kubectl.apply(JSON.stringify(agent));
+    await ready(kubectl, 'agent', 'companion');
+    const first = await ask(`I am Ann. ${'I like long walks. '.repeat(20)}`);
+    await kubectl.run(['scale', 'agent/companion', '--replicas=0']);
+    await eventually(
+      'no pod',
+      async () => (await kubectl.list('pods', '-l', 'kadre.dev/agent=companion')).length === 0,
+    );
+    await kubectl.run(['scale', 'agent/companion', '--replicas=1']);
+    await eventually('a pod', async () => (await kubectl.get('agent', 'companion'))?.['status'].readyReplicas === 1);
+    const second = await ask('Who am I?', first.id);
+    expect(second).toMatchObject({ previous_response_id: first.id, output_text: 'You said: Who am I?' });
+    // The model is sent what was said before, which it counts.
+    const stranger = await ask('Who am I?');
+    expect(second.usage?.input_tokens).toBeGreaterThan(100 + (stranger.usage?.input_tokens ?? 0));
+  });
+});
