@@ -1,4 +1,5 @@
 // The loop as a caller on the chat wire sees it: one answer, in chunks.
+import { a2aMetadata, type ToolActivity } from '@kadre/crds';
 import { annotationsIn } from './annotations.ts';
 import type { ChatChunk, ChatCompletion } from './chat.ts';
 import { Loop, messageOf, type Asked, type LoopParts } from './loop.ts';
@@ -32,6 +33,7 @@ async function* loopChunks(
   let step = await running.next();
   for (; !step.done; step = await running.next()) {
     if ('restart' in step.value) between = true;
+    if ('activity' in step.value) yield toldOf(step.value.activity);
     if (!('chunk' in step.value)) continue;
     const { chunk } = step.value;
     if (between && chunk.choices[0]?.delta?.content) {
@@ -49,6 +51,11 @@ async function* loopChunks(
     yield { id, created, choices: [{ index: 0, delta: { annotations }, finish_reason: null }] };
   }
   yield* endOf(step.value, loop.usage);
+}
+
+/** A chunk that says nothing to clients which know OpenAI's fields alone. */
+function toldOf(activity: ToolActivity): ChatChunk {
+  return { choices: [{ index: 0, delta: {}, finish_reason: null }], [a2aMetadata.tool]: activity };
 }
 
 /** Calls of the caller's tools, why the answer ended, and what all of it came to. */

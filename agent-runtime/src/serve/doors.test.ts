@@ -64,11 +64,10 @@ async function chatCompletions(): Promise<Story> {
   const story = empty();
   const messages = [{ role: 'user' as const, content: 'Add.' }];
   const options = { stream: true, stream_options: { include_usage: true } } as const;
-  for await (const { choices, usage } of await openai.chat.completions.create({
-    model: 'greeter',
-    messages,
-    ...options,
-  })) {
+  for await (const chunk of await openai.chat.completions.create({ model: 'greeter', messages, ...options })) {
+    const { choices, usage } = chunk;
+    const { 'kadre.dev/tool': tool } = chunk as unknown as Record<string, Record<string, unknown> | undefined>;
+    if (tool) story.tools.push(`${String(tool['tool'])} ${String(tool['phase'])}`);
     const content = choices[0]?.delta.content;
     if (content) story.tokens.push(content);
     if (usage) story.usage = { input: usage.prompt_tokens, output: usage.completion_tokens };
@@ -116,13 +115,20 @@ async function a2a(): Promise<Story> {
   return story;
 }
 
+test("OpenAI's own gathering of a stream passes over what it does not know", async () => {
+  const messages = [{ role: 'user' as const, content: 'Add.' }];
+  const { choices } = await openai.chat.completions.stream({ model: 'greeter', messages }).finalChatCompletion();
+  expect(choices).toMatchObject([{ finish_reason: 'stop', message: { content: 'I add it. \n\nIt is three.' } }]);
+  expect(choices[0]?.message.tool_calls).toBeUndefined();
+});
+
 describe('one answer, with calls of tools on the way', () => {
   const tools = ['add Running', 'look Running', 'add Succeeded', 'look Failed'];
   const usage = { input: 14, output: 10 };
   test.each([
     ['/generate', generate, { text: 'It is three.', tools }],
-    // Nothing can be taken back there, and there is no word for tools that are called elsewhere.
-    ['/v1/chat/completions', chatCompletions, { text: 'I add it. \n\nIt is three.', tools: [] }],
+    // Nothing can be taken back there.
+    ['/v1/chat/completions', chatCompletions, { text: 'I add it. \n\nIt is three.', tools }],
     ['/v1/responses', responses, { text: 'It is three.', tools }],
     ['A2A', a2a, { text: 'It is three.', tools }],
   ])('is told by %s', async (_door, listen, told) => {
