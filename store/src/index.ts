@@ -46,7 +46,13 @@ export { isPostgres, openPostgresStore, openStore } from './open.ts';
 export type { PostgresStoreOptions } from './postgres/settings.ts';
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts';
 export { lockStore } from './sqlite/lock.ts';
-export type { RequestedRun, RunRequest, RunRequestRecord, RunRequests } from './run-requests.ts';
+export {
+  unwantedBecause,
+  type RequestedRun,
+  type RunRequest,
+  type RunRequestRecord,
+  type RunRequests,
+} from './run-requests.ts';
 export {
   sandboxPool,
   sandboxPoolKey,

@@ -11,8 +11,8 @@ export interface RunRequest {
   /** Deterministic name of the Run. */
   name: string;
   spec: RequestedRun;
-  /** On whose behalf. When that run is over, so is this one. */
-  parent?: { run: string; name: string; step: string };
+  /** On whose behalf. When that run is over, or that attempt at its step, so is this one. */
+  parent?: { run: string; name: string; step: string; attempt: number };
   /** How many runs are above this one. */
   depth: number;
   /** Milliseconds since 1970. */
@@ -33,6 +33,16 @@ export interface RunRequestRecord extends RunRequest {
   failure?: Failure;
   /** Whoever asked wants it no more. */
   cancelled: boolean;
+}
+
+/** Why nobody wants the run any more, if so. */
+export function unwantedBecause(
+  { cancelled, expiresAt, parent }: RunRequestRecord,
+  { parentIsOver, now }: { parentIsOver: boolean; now: number },
+): string | undefined {
+  if (cancelled) return 'Whoever asked for the run wants it no more.';
+  if (expiresAt !== undefined && expiresAt <= now) return 'It was not over in time.';
+  return parent && parentIsOver ? `Run ${parent.name}, which asked for it, is over.` : undefined;
 }
 
 export interface RunRequests {

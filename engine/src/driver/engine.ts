@@ -1,7 +1,7 @@
 // Carries out the runs in the store.
 import { A2AConnection } from '@kadre/a2a';
 import { runQueuesOf } from '@kadre/crds';
-import { mintStepToken, type Store, type Topic } from '@kadre/store';
+import { mintStepToken, type RunRequestRecord, type Store, type Topic } from '@kadre/store';
 import { Agent } from 'undici';
 import { Admission } from './admission.ts';
 import { systemClock, pause } from './clock.ts';
@@ -127,6 +127,7 @@ class Intake {
         const [namespace = '', name = ''] = key.split(/\/(.*)/s);
         for (const runner of this.#runners.values()) runner.eventPublished(namespace, name);
       },
+      'run-requests': (key) => this.#lookAt('requests of its runs', () => this.#hearOfRequest(key)),
       queues: (queue) => this.#world.queues.wake(queue),
     };
     return Object.entries(listeners).map(([topic, heard]) =>
@@ -138,8 +139,13 @@ class Intake {
   #lookAtAll(): void {
     this.#claimSoon();
     for (const runner of this.#runners.values()) runner.lookAtAll();
-    this.#lookAtPeople().catch((error: unknown) => {
-      this.#world.logger.error({ err: error }, 'what agents ask people cannot be read');
+    this.#lookAt('what agents ask people', () => this.#lookAtPeople());
+    this.#lookAt('requests of its runs', () => this.#lookAtRequests());
+  }
+
+  #lookAt(what: string, look: () => Promise<void>): void {
+    look().catch((error: unknown) => {
+      this.#world.logger.error({ err: error }, `${what} cannot be read`);
     });
   }
 
@@ -147,6 +153,18 @@ class Intake {
     for (const { key, run } of await this.#world.store.openApprovals()) {
       if (isAgents(key)) this.#runners.get(run.uid)?.hint('asks', key);
     }
+  }
+
+  async #hearOfRequest(key: string): Promise<void> {
+    this.#hintOf(await this.#world.store.runRequest(key));
+  }
+
+  async #lookAtRequests(): Promise<void> {
+    for (const record of await this.#world.store.openRunRequests()) this.#hintOf(record);
+  }
+
+  #hintOf(record: RunRequestRecord | undefined): void {
+    if (record?.parent) this.#runners.get(record.parent.run)?.hint('requests', record.key);
   }
 
   /** Shows the others that this engine lives. Without its seat it must not write: it lets go of all and sits down again. */

@@ -14,6 +14,7 @@ import { project } from '../core/project.ts';
 import { noUsage, settle } from '../core/settle.ts';
 import { isOver, type Attempt, type RunState, type Unit } from '../core/state.ts';
 import { workOf } from '../core/work.ts';
+import { AskedRuns } from './asked-runs.ts';
 import { Attempts, type Listener, type Report } from './attempts.ts';
 import { Entrance } from './entrance.ts';
 import { OWN_CALL } from './gateway/connection.ts';
@@ -36,6 +37,8 @@ export interface News {
   events?: ReadonlySet<string>;
   /** Keys of approvals that the gateway has asked for, and of which there may be news. */
   asks: ReadonlySet<string>;
+  /** Keys of requests for runs that attempts have made, and of which there may be news. */
+  requests: ReadonlySet<string>;
 }
 
 /** How many parts of one attempt at other agents are recorded. */
@@ -56,6 +59,7 @@ export class Life {
   readonly #attempts: Attempts;
   readonly #waits: Waits;
   readonly #people: People;
+  readonly #asked: AskedRuns;
   readonly #entrance: Entrance;
   readonly #surroundings: Surroundings;
   /** Undefined: nobody keeps the run's trace. */
@@ -84,6 +88,7 @@ export class Life {
     this.#people = new People(world, state, (attempt, question, reply) =>
       this.#attempts.reply(attempt, question, reply),
     );
+    this.#asked = new AskedRuns(world.store, state);
     this.#entrance = new Entrance(world, runner, state, submission);
     this.#surroundings = {
       admit: (unit, attempt) => this.#attempts.admit(unit, attempt),
@@ -108,6 +113,7 @@ export class Life {
 
   /** Records what was reported and what follows from it, then does it. Returns when to look again by itself. */
   async turn(reports: Report[], news: News): Promise<number> {
+    await this.#asked.learn(news.requests);
     if (news.controls?.size !== 0) await this.#obey();
     await this.#takeIn([
       ...reports,
@@ -124,6 +130,7 @@ export class Life {
     this.#world.admission.settle(this.#runner);
     if (this.#mayWait()) return Math.min(wakeAt, this.#acceptedAt + ACCEPTED_DELAY);
     await this.#commit();
+    await this.#asked.takeBack();
     for (const attempt of this.#started.splice(0)) {
       // It may have ended in the same breath.
       if (this.state.active.get(attempt.id) === attempt) this.#handOut(attempt, false);

@@ -19,13 +19,14 @@ class Hints {
   approvals = new Set<string>();
   events = new Set<string>();
   asks = new Set<string>();
+  requests = new Set<string>();
   /** After a restart, and now and then, everything is looked at. */
   all = true;
 
   take(): News {
-    const { controls, jobs, approvals, events, asks, all } = this;
+    const { controls, jobs, approvals, events, asks, requests, all } = this;
     Object.assign(this, new Hints(), { all: false });
-    return all ? { asks } : { controls, jobs, approvals, events, asks };
+    return all ? { asks, requests } : { controls, jobs, approvals, events, asks, requests };
   }
 }
 

@@ -49,11 +49,11 @@ export function createRunWorkflow(store: RunRequestStore, clock: Clock): RunWork
   };
 }
 
-async function parentOf(store: RunRequestStore, { run, step }: NonNullable<ToolCaller['step']>) {
+async function parentOf(store: RunRequestStore, { run, step, attempt }: NonNullable<ToolCaller['step']>) {
   const [submission, request] = await Promise.all([store.submission(run), store.requestOfRun(run)]);
   if (!submission) return undefined;
   const { name, requestedBy } = submission;
-  return { parent: { run, name, step }, depth: request?.depth ?? 0, requestedBy };
+  return { parent: { run, name, step, attempt }, depth: request?.depth ?? 0, requestedBy };
 }
 
 async function answerOf(

@@ -8,7 +8,7 @@ const record = (more: Partial<RunRequestRecord> = {}): RunRequestRecord => ({
   namespace: 'team',
   name: 'report-1',
   spec: { workflow: { name: 'report' }, input: { topic: 'x' } },
-  parent: { run: 'u0', name: 'nightly', step: 'write' },
+  parent: { run: 'u0', name: 'nightly', step: 'write', attempt: 1 },
   depth: 1,
   at: 0,
   state: 'requested',
@@ -96,6 +96,10 @@ describe('a Run that was made for somebody', () => {
     expect(decide({ record: made(), live, ...more })).toEqual({ do: 'cancel', run: live });
     const cancelling = run('u1', 'Running', { spec: { cancel: true } });
     expect(decide({ record: made(), ...more, live: cancelling })).toEqual({ do: 'wait' });
+  });
+
+  test('is not cancelled once the engine has told how it went', () => {
+    expect(decide({ record: made({ cancelled: true }), live, told: true })).toEqual({ do: 'wait' });
   });
 
   test('is over when the engine has told how it went, whether it is still there or not', () => {

@@ -1,7 +1,7 @@
 // What to do about a Run that somebody has asked for: make it once, stop it with its parent, and tell how it went where the
 // engine has nothing to tell.
 import { annotations, API_VERSION, failureReasons, labels, MANAGER, type Failure, type Run } from '@kadre/crds';
-import type { RunRequestRecord } from '@kadre/store';
+import { unwantedBecause, type RunRequestRecord } from '@kadre/store';
 import { controllerOf } from '../build/metadata.ts';
 import { conditionNow } from '../build/readiness.ts';
 import type { KubeObject } from '../kube/plan.ts';
@@ -44,8 +44,8 @@ function begin(snapshot: RunRequestSnapshot, now: number): RunRequestAct {
   if (live && isOf(live, record)) return { do: 'remember', uid: live.metadata.uid };
   if (live) return { do: 'end', failure: taken(record) };
   if (known !== undefined) return { do: 'remember', uid: known };
-  const unwanted = unwantedBecause(snapshot, now);
-  if (unwanted !== undefined) return { do: 'end', failure: cancelled(unwanted) };
+  const why = unwanted(snapshot, now);
+  if (why !== undefined) return { do: 'end', failure: cancelled(why) };
   return { do: 'make', run: runOf(record, parent) };
 }
 
@@ -54,17 +54,14 @@ function follow(snapshot: RunRequestSnapshot, now: number): RunRequestAct {
   const run = live?.metadata.uid === record.uid ? live : undefined;
   if (!run) return { do: 'end', ...(!told && { failure: cancelled('The Run was deleted.') }) };
   if (isTerminal(run.status?.phase)) return { do: 'end', ...(!told && { failure: neverBegan(run) }) };
-  return unwantedBecause(snapshot, now) !== undefined && run.spec.cancel !== true
-    ? { do: 'cancel', run }
-    : { do: 'wait' };
+  // Its status only has to catch up with what the engine has told.
+  const isWanted = told === true || unwanted(snapshot, now) === undefined;
+  return isWanted || run.spec.cancel === true ? { do: 'wait' } : { do: 'cancel', run };
 }
 
-function unwantedBecause({ record, parent }: RunRequestSnapshot, now: number): string | undefined {
-  if (record.cancelled) return 'Whoever asked for the run wants it no more.';
-  if (record.expiresAt !== undefined && record.expiresAt <= now) return 'It was not over in time.';
-  if (!record.parent) return undefined;
-  const isOver = parent === undefined || isTerminal(parent.status?.phase) || parent.spec.cancel === true;
-  return isOver ? `Run ${record.parent.name}, which asked for it, is over.` : undefined;
+function unwanted({ record, parent }: RunRequestSnapshot, now: number): string | undefined {
+  const parentIsOver = parent === undefined || isTerminal(parent.status?.phase) || parent.spec.cancel === true;
+  return unwantedBecause(record, { parentIsOver, now });
 }
 
 const isOf = ({ metadata }: Run, { key }: RunRequestRecord): boolean =>

@@ -19,7 +19,7 @@ export function describeRunRequests(it: () => StoreUnderTest): void {
   const open = async () => (await it().store.openRunRequests()).map(({ key }) => key);
 
   test('what is asked for is there as it was asked, after a restart too, oldest first', async () => {
-    const child = request('b', { parent: { run: 'u1', name: 'nightly', step: 'write' }, depth: 2 });
+    const child = request('b', { parent: { run: 'u1', name: 'nightly', step: 'write', attempt: 2 }, depth: 2 });
     const record = { ...request('a'), state: 'requested', cancelled: false };
     expect(await it().store.requestRun(request('a'))).toEqual(record);
     await it().store.requestRun(child);

@@ -25,7 +25,7 @@ beforeEach(async () => {
   });
   await bed.store.submitRun({
     ...{ uid: step.run, namespace: NAMESPACE, name: 'monthly', subject: 'report', requestedBy: 'alice' },
-    ...{ workflow: { steps: [{ name: 'wait', wait: { for: '1h' } }] }, input: null },
+    ...{ workflow: { steps: [{ name: step.step, wait: { for: '1h' } }] }, input: null },
   });
   stop = new AbortController();
   engine = await startEngine({
@@ -170,6 +170,20 @@ describe('a Tool that is a Workflow', () => {
     const name = [...submitted].at(-1) ?? '';
     expect((await bed.store.requestOfRun(`uid-${name}`))?.parent).toBeUndefined();
     await until(async () => (await bed.store.projection(`uid-${name}`))?.status.phase === 'Cancelled');
+  });
+
+  test('ends with the attempt that has called it, while the run goes on', async () => {
+    offer(slow);
+    const impatient = { name: 'ask', tool: { name: 'report' }, timeout: '1s', onError: { continue: true } };
+    const later = { name: 'later', needs: ['ask'], wait: { for: '1h' } };
+    await bed.store.submitRun({
+      ...{ uid: 'u2', namespace: NAMESPACE, name: 'weekly', subject: 'report', input: null },
+      workflow: { steps: [impatient, later] },
+    });
+    await until(() => submitted.size === 1);
+    const child = `uid-${[...submitted][0] ?? ''}`;
+    await until(async () => (await bed.store.projection(child))?.status.phase === 'Cancelled');
+    expect((await bed.store.projection('u2'))?.status).toMatchObject({ phase: 'Waiting', progress: '1/2' });
   });
 
   test('may be called by its own Runs, five deep', async () => {

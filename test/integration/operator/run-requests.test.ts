@@ -113,7 +113,7 @@ test('whoever asked can take it back, and a run that ends takes along what it ha
   await start();
   await applyWorkflow();
   const parent = await submitted(await applyRun());
-  await ask({ parent: { run: parent, name: 'first', step: 'draft' } });
+  await ask({ parent: { run: parent, name: 'first', step: 'draft', attempt: 1 } });
   const made = await child();
   const uid = await submitted(made);
   expect(field(made, 'metadata.ownerReferences.0')).toMatchObject({ kind: 'Run', name: 'first', uid: parent });
