@@ -18,6 +18,8 @@ export const labels = {
   triggerUid: 'kadre.dev/trigger-uid',
   /** Which GpuPool a pod takes devices from. */
   gpuPool: 'kadre.dev/gpu-pool',
+  /** On a Workflow or an Agent: `mcp` offers it to whoever may create Runs, as a tool of the Model Context Protocol. */
+  offer: 'kadre.dev/offer',
   managedBy: 'app.kubernetes.io/managed-by',
   name: 'app.kubernetes.io/name',
   component: 'app.kubernetes.io/component',

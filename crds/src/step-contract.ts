@@ -23,6 +23,8 @@ export const runtimeEnv = {
 } as const;
 
 export const GATEWAY_AUDIENCE = 'kadre-gateway';
+/** Audience of tokens for the server's MCP. */
+export const MCP_AUDIENCE = 'kadre-mcp';
 export const TOKEN_MOUNT = '/var/run/secrets/kadre';
 export const AGENT_PORT = 8080;
 
@@ -207,6 +209,11 @@ export const toolResult = z.object({
     .max(64)
     .optional()
     .describe('The last parts of content are these passages, in this order; each begins with its id in brackets.'),
+  cited: z
+    .array(citation)
+    .max(256)
+    .optional()
+    .describe('Of an answer of another agent: what it rests on. Its ids stand in brackets anywhere in the answer.'),
   trust: z.enum(['trusted', 'untrusted']),
   structured: z
     .unknown()

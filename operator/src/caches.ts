@@ -53,6 +53,12 @@ export const knownKinds: KnownKind[] = [
   { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', resource: 'tokenreviews', namespaced: false },
   {
     apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SubjectAccessReview',
+    resource: 'subjectaccessreviews',
+    namespaced: false,
+  },
+  {
+    apiVersion: 'authorization.k8s.io/v1',
     kind: 'SelfSubjectAccessReview',
     resource: 'selfsubjectaccessreviews',
     namespaced: false,

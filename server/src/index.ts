@@ -1,2 +1,3 @@
 export { createServer, type Server } from './server.ts';
+export type { McpSource, McpUser } from './mcp/options.ts';
 export type { Clock, Limits, RunStarter, SecretSource, ServerOptions, Started, TriggerSource } from './options.ts';

@@ -4,6 +4,7 @@ import type { RunManifest } from '@kadre/engine';
 import type { Store } from '@kadre/store';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { McpOptions } from './mcp/options.ts';
 
 /** The Triggers of the cluster, from a cache: answers at once and never throws. */
 export interface TriggerSource {
@@ -51,6 +52,8 @@ export interface ServerOptions {
   secrets: SecretSource;
   runs: RunStarter;
   store: Pick<Store, 'publishEvent'>;
+  /** What is offered over MCP, and to whom. Absent: nothing. */
+  mcp?: McpOptions;
   logger: Logger;
   /** Absent: no metrics are kept. */
   registry?: Registry;

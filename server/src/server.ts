@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { createMetrics } from './metrics.ts';
 import { defaultLimits, type Limits, type ServerOptions } from './options.ts';
 import { Refusal, unavailable } from './refusal.ts';
+import { mcpRoutes } from './mcp/route.ts';
 import { WEBHOOK_PATH, webhookRoute } from './webhook/route.ts';
 
 export interface Server {
@@ -35,6 +36,8 @@ export function createServer(options: ServerOptions): Server {
       return reply.code(status).send(body);
     },
   );
+  const { mcp, logger, ready = () => true } = options;
+  if (mcp) mcpRoutes(app, { mcp, clock, logger, ready });
   return {
     app,
     listen: async ({ host, port }) => {

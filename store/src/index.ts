@@ -46,6 +46,7 @@ export { isPostgres, openPostgresStore, openStore } from './open.ts';
 export type { PostgresStoreOptions } from './postgres/settings.ts';
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts';
 export { lockStore } from './sqlite/lock.ts';
+export { runEnd, type RunEnd } from './run-end.ts';
 export {
   unwantedBecause,
   type RequestedRun,

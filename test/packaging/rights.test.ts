@@ -91,7 +91,11 @@ describe.each(alone.map((role) => [role.metadata.name, role] as const))('%s, whi
     const purpose: Record<string, string[]> = {
       'kadre-engine': [],
       'kadre-gateway': ['authentication.k8s.io/tokenreviews create'],
-      'kadre-server': ['kadre.dev/runs create'],
+      'kadre-server': [
+        'authentication.k8s.io/tokenreviews create',
+        'authorization.k8s.io/subjectaccessreviews create',
+        'kadre.dev/runs create',
+      ],
     };
     expect(rights(role).filter((right) => !/ (get|list|watch)$/.test(right))).toEqual(purpose[name]);
   });

@@ -1,4 +1,4 @@
-import { connect, createTriggerSources } from '@kadre/operator';
+import { connect, createMcpSources, createTriggerSources } from '@kadre/operator';
 import { createServer } from '@kadre/server';
 import { openControlPlaneStore } from '../control-plane-store.ts';
 import { listenEverywhere } from './listen.ts';
@@ -8,15 +8,18 @@ export const startServer: StartRole = async ({ config, logger, registry }) => {
   const { store } = await openControlPlaneStore(config.store);
   const connection = connect({ registry });
   const { client, metrics } = connection;
-  const sources = createTriggerSources({ client, metrics, instance: config.identity, log: logger });
-  const server = createServer({ ...sources, store, logger, registry, ready: () => sources.ready() });
-  await sources.start();
+  const shared = { client, metrics, instance: config.identity, log: logger };
+  const sources = createTriggerSources(shared);
+  const offered = createMcpSources(shared);
+  const ready = () => sources.ready() && offered.ready();
+  const server = createServer({ ...sources, mcp: { ...offered.mcp, store }, store, logger, registry, ready });
+  await Promise.all([sources.start(), offered.start()]);
   const address = await listenEverywhere(server, config.serverPort);
   logger.info({ address }, 'The server listens.');
   return {
     stop: async () => {
       await server.close();
-      await sources.stop();
+      await Promise.all([sources.stop(), offered.stop()]);
       await connection.close();
       await store.close();
     },
