@@ -92,7 +92,7 @@ const isOver = (phase: string | undefined): boolean =>
 
 async function carryOut(
   { manager, store }: Context,
-  { key, name, namespace }: RunRequestRecord,
+  { key }: RunRequestRecord,
   act: RunRequestAct,
   signal: AbortSignal,
 ): Promise<undefined> {
@@ -109,11 +109,8 @@ async function carryOut(
       await store.runRequestMade(key, act.uid);
       return;
     case 'cancel':
-      await manager.client.patch(
-        { apiVersion: API_VERSION, kind: 'Run', namespace, name },
-        { metadata: { uid: act.run.metadata.uid }, spec: { cancel: true } },
-        { signal },
-      );
+      // What a Run is to do is for people to write. One that the engine does not know yet is looked at again when it does.
+      await store.cancelRun(act.uid, act.message);
       return;
     case 'end':
       await store.endRunRequest(key, act.failure);

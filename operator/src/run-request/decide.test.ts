@@ -88,12 +88,13 @@ describe('a Run that was made for somebody', () => {
     expect(decide({ record: made(), live })).toEqual({ do: 'wait' });
   });
 
-  test.each<[string, Partial<RunRequestSnapshot>]>([
-    ['nobody wants it any more', { record: made({ cancelled: true }) }],
-    ['it takes too long', { record: made({ expiresAt: 1000 }) }],
-    ['the run that asked is over', { parent: run('u0', 'Cancelled') }],
-  ])('is cancelled when %s', (_, more) => {
-    expect(decide({ record: made(), live, ...more })).toEqual({ do: 'cancel', run: live });
+  test.each<[string, Partial<RunRequestSnapshot>, RegExp]>([
+    ['nobody wants it any more', { record: made({ cancelled: true }) }, /wants it no more/],
+    ['it takes too long', { record: made({ expiresAt: 1000 }) }, /in time/],
+    ['the run that asked is over', { parent: run('u0', 'Cancelled') }, /nightly/],
+  ])('is cancelled when %s', (_, more, why) => {
+    const message = expect.stringMatching(why) as unknown;
+    expect(decide({ record: made(), live, ...more })).toEqual({ do: 'cancel', uid: 'u1', message });
     const cancelling = run('u1', 'Running', { spec: { cancel: true } });
     expect(decide({ record: made(), ...more, live: cancelling })).toEqual({ do: 'wait' });
   });

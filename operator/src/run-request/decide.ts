@@ -23,7 +23,7 @@ export type RunRequestAct =
   | { do: 'wait' }
   | { do: 'make'; run: KubeObject }
   | { do: 'remember'; uid: string }
-  | { do: 'cancel'; run: Run }
+  | { do: 'cancel'; uid: string; message: string }
   | { do: 'end'; failure?: Failure };
 
 export function decideRunRequest(snapshot: RunRequestSnapshot, now: number): RunRequestAct {
@@ -55,8 +55,9 @@ function follow(snapshot: RunRequestSnapshot, now: number): RunRequestAct {
   if (!run) return { do: 'end', ...(!told && { failure: cancelled('The Run was deleted.') }) };
   if (isTerminal(run.status?.phase)) return { do: 'end', ...(!told && { failure: neverBegan(run) }) };
   // Its status only has to catch up with what the engine has told.
-  const isWanted = told === true || unwanted(snapshot, now) === undefined;
-  return isWanted || run.spec.cancel === true ? { do: 'wait' } : { do: 'cancel', run };
+  const message = told === true ? undefined : unwanted(snapshot, now);
+  if (message === undefined || run.spec.cancel === true) return { do: 'wait' };
+  return { do: 'cancel', uid: run.metadata.uid, message };
 }
 
 function unwanted({ record, parent }: RunRequestSnapshot, now: number): string | undefined {

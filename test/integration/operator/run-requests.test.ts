@@ -124,6 +124,9 @@ test('whoever asked can take it back, and a run that ends takes along what it ha
   expect(await cancellation(uid)).toBeUndefined();
   await say(parent, { phase: 'Cancelled' }, { closed: true });
   await eventually('the child is cancelled', () => cancellation(uid));
+  expect(await cancellation(uid)).toBe('Run first, which asked for it, is over.');
+  // The operator has no right to write what a Run is to do.
+  expect(field(await bed.get(runRef('child')), 'spec.cancel')).toBeUndefined();
 }, 60_000);
 
 test('what the API server refuses, and a name that somebody else has, come back as failures', async () => {
