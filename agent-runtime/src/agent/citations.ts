@@ -10,7 +10,8 @@ export class Citations {
 
   /** The result with the numbers of the task instead of its own. */
   numbered(result: ToolResult): ToolResult {
-    const { citations = [], content } = result;
+    const { citations = [], cited = [], content } = result;
+    if (cited.length > 0) return this.#renumbered(result, cited);
     if (citations.length === 0) return result;
     const first = content.length - citations.length;
     return {
@@ -32,6 +33,15 @@ export class Citations {
     const marked = new Set([...textsOf(output)].flatMap((text) => marksIn(text).flatMap(({ ids }) => ids)));
     const used = all.filter(({ id }) => marked.has(id));
     return (used.length > 0 ? used : all).slice(0, MOST_TOLD);
+  }
+
+  /** What another agent has read is read for this task, too. */
+  #renumbered(result: ToolResult, cited: readonly Citation[]): ToolResult {
+    const numbers = new Map(cited.map((one) => [one.id, this.#numberOf(one)]));
+    const { content, structured } = mapTexts({ content: result.content, structured: result.structured }, (text) =>
+      text.replace(MARK, (mark) => mark.replace(/\d+/g, (id) => numbers.get(id) ?? id)),
+    );
+    return { ...result, content, ...(structured !== undefined && { structured }) };
   }
 
   #numberOf({ source, url, title, passage, ...rest }: Citation): string {
@@ -73,6 +83,14 @@ const marksIn = (text: string): { ids: string[]; start: number; end: number }[] 
     start: index,
     end: index + whole.length,
   }));
+
+/** Images and types hold no marks: the whole of a result can be walked. */
+function mapTexts<T>(value: T, map: (text: string) => string): T {
+  if (typeof value === 'string') return map(value) as T;
+  if (Array.isArray(value)) return value.map((inner: unknown) => mapTexts(inner, map)) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, mapTexts<unknown>(inner, map)])) as T;
+}
 
 function* textsOf(value: unknown): Generator<string, void> {
   if (typeof value === 'string') yield value;

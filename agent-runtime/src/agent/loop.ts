@@ -187,8 +187,9 @@ export class Loop {
       ...{ calls, callers: this.#callers, delegates, number: this.#number + 1, tainted: this.#tainted },
       conversation: () => conversationOf(this.#messages, config.name),
     };
-    const { results, numbers } = yield* playRound(tools, this.#errand, round);
+    const { results: given, numbers } = yield* playRound(tools, this.#errand, round);
     this.#number += numbers;
+    const results = given.map((result) => this.citations.numbered(result));
     this.#tainted ||= results.some(({ trust }) => trust === 'untrusted');
     if (repeated === MAX_REPETITIONS - 1) results.at(-1)?.content.unshift({ type: 'text', text: TOLD });
     const [only] = results;
@@ -196,9 +197,7 @@ export class Loop {
     if (takesOver && only && !only.isError) this.#handedOff = handedOff(only);
     for (const [index, result] of results.entries()) {
       const call = calls[index];
-      if (!call) continue;
-      const numbered = this.citations.numbered(result);
-      this.#messages.push(resultMessage(call, numbered, config.limits.contextCharacters));
+      if (call) this.#messages.push(resultMessage(call, result, config.limits.contextCharacters));
     }
   }
 }

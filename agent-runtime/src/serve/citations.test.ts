@@ -143,6 +143,17 @@ test.each([
   expect((await generated()).citations?.map(({ id }) => id)).toEqual(ids);
 });
 
+test("another agent's answer is told with the numbers of this task, whatever they were in its own", async () => {
+  const [two, one] = ['2', '1'].map((id) => ({ id, source: 'handbook/pages', title: `was ${id}` }));
+  gateway.handler = toolGateway({
+    model: [{ calls: [['ask_writer', '{}']] }, { text: 'So it is [1].' }],
+    tools: ['ask_writer'],
+    call: () => ({ content: [{ type: 'text', text: 'A [2], B [1; 2], C [9].' }], cited: [two, one] as Citation[] }),
+  });
+  expect((await generated()).citations).toEqual([{ id: '1', source: 'handbook/pages', title: 'was 2' }]);
+  expect(JSON.stringify(gateway.requests.at(-1)?.body)).toContain('A [1], B [2; 1], C [9].');
+});
+
 test('an answer for which nothing was read has no citations', async () => {
   gateway.handler = toolGateway({ model: [{ text: 'Hello [1].' }] });
   expect(await generated()).not.toHaveProperty('citations');

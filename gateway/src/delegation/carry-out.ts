@@ -158,7 +158,7 @@ async function isTrusted({ source, store }: DelegationOptions, { metadata }: Too
 function resultOf({ metadata: { name } }: Tool, outcome: TaskOutcome, trust: ToolResult['trust']): ToolResult {
   if (outcome === 'stopped') return failed('AgentFailed', `Agent ${name} was stopped before it had an answer.`, trust);
   if ('failure' in outcome) return failure(name, outcome.failure, trust);
-  const { output, bytes } = outcome;
+  const { output, bytes, citations: cited } = outcome;
   if (bytes > MAX_ANSWER_BYTES) {
     throw new ToolError(
       'tooLarge',
@@ -167,7 +167,13 @@ function resultOf({ metadata: { name } }: Tool, outcome: TaskOutcome, trust: Too
   }
   const isText = typeof output === 'string';
   const text = isText ? output : JSON.stringify(output);
-  return { content: [{ type: 'text', text }], isError: false, trust, ...(!isText && { structured: output }) };
+  return {
+    content: [{ type: 'text', text }],
+    isError: false,
+    trust,
+    ...(cited && { cited }),
+    ...(!isText && { structured: output }),
+  };
 }
 
 function failure(name: string, { reason, message }: Failure, trust: ToolResult['trust']): ToolResult {

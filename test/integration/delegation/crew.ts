@@ -30,7 +30,7 @@ export interface Asked {
 export interface Task {
   id: string;
   status: { state: string; message?: { parts: { text: string }[]; metadata?: Record<string, unknown> } };
-  artifacts?: { parts: { text?: string; data?: unknown }[] }[];
+  artifacts?: { parts: { text?: string; data?: unknown }[]; metadata?: Record<string, unknown> }[];
 }
 
 export interface Crew extends ToolBed {
