@@ -61,9 +61,16 @@ export function mcpRoutes(app: FastifyInstance, services: McpServices): void {
   });
 }
 
-/** Pages of other sites must not speak with what the browser can reach. Programs send no Origin. */
+const LOCAL = ['localhost', '127.0.0.1', '[::1]'];
+
+/**
+ * Pages of other sites must not speak with what the browser can reach, nor call themselves by the name under which they reach
+ * it. Programs send no Origin.
+ */
 function mustBeNoPage({ headers: { origin, host } }: McpRequest): void {
-  if (origin === undefined || (URL.canParse(origin) && new URL(origin).host === host)) return;
+  if (origin === undefined) return;
+  const from = URL.canParse(origin) ? new URL(origin) : undefined;
+  if (from?.host === host && LOCAL.includes(from?.hostname ?? '')) return;
   throw new Refusal(403, 'Forbidden', 'Requests from pages of other sites are not taken.');
 }
 
