@@ -2,7 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { agentConfigOf, type Agent, type Budget, type Knowledge, type Model, type Tool } from '@kadre/crds';
+import {
+  agentConfigOf,
+  type Agent,
+  type Budget,
+  type Knowledge,
+  type Model,
+  type Tool,
+  type Workflow,
+} from '@kadre/crds';
 import type { AgentDirectory } from '@kadre/engine';
 import type { Gateway, Identity } from '@kadre/gateway';
 import type { Runtime } from '@kadre/agent-runtime';
@@ -14,6 +22,8 @@ export interface AgentHostOptions {
   agents: readonly Agent[];
   models: readonly Model[];
   tools: readonly Tool[];
+  /** What Tools run. */
+  workflows: readonly Workflow[];
   budgets: readonly Budget[];
   /** What the agents may search, and what makes it ready for one. */
   knowledge: readonly Knowledge[];
@@ -129,7 +139,7 @@ class Crew {
   }
 
   async #openGateway(): Promise<{ gateway: Gateway; url: string }> {
-    const { agents, models, tools, knowledge, budgets, secret, store, logger, namespace } = this.#options;
+    const { agents, models, tools, workflows, knowledge, budgets, secret, store, logger, namespace } = this.#options;
     const named = <T extends { metadata: { name: string } }>(all: readonly T[], where: string, name: string) =>
       where === namespace ? all.find(({ metadata }) => metadata.name === name) : undefined;
     const [{ createGateway }, { createLaptopSandbox }] = await Promise.all([
@@ -149,6 +159,7 @@ class Crew {
         get: (where, name) => named(tools, where, name),
         grants: (where, agent) => named(agents, where, agent)?.spec.tools ?? [],
       },
+      workflows: { get: (where, name) => named(workflows, where, name) },
       agents: {
         resolve: (where, name) => this.#directory.resolve(where, name),
         grants: (where, agent) => named(agents, where, agent)?.spec.agents ?? [],

@@ -8,6 +8,7 @@ import { askApproval, askPayload, askWords, type Verdict } from '../terminal/ask
 import { time } from '../terminal/format.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { RunView, StepView } from '../terminal/view.ts';
+import type { Family, Member } from './family.ts';
 import { jsonOrText, pair } from './input.ts';
 
 export interface DeciderOptions {
@@ -34,7 +35,7 @@ export class Decider {
   readonly #options: DeciderOptions;
   /** Nobody can or wants to decide these now: the attempt that waits, by what it waits for. */
   readonly #left = new Map<string, string>();
-  /** When an event was published for them, by step id. */
+  /** When an event was published for them, by attempt. */
   readonly #answered = new Map<string, number>();
   #asking: Promise<void> | undefined;
 
@@ -43,30 +44,39 @@ export class Decider {
   }
 
   /** Decides what can be decided; asks for the rest, one after the other. */
-  async look(view: RunView): Promise<void> {
+  async look(family: Family): Promise<void> {
     for (const approval of await this.#options.store.openApprovals()) {
-      const { key, step, attempt } = approval;
+      const { key, run, step, attempt } = approval;
       if (this.#left.has(key)) continue;
       const given = this.#given(approval);
       if (given) await this.#decide(approval, given);
-      else this.#ask(key, attemptOf(topOf(step), attempt), () => this.#askDecision(approval));
+      else this.#ask(key, attemptOf(run.uid, topOf(step), attempt), () => this.#askDecision(approval, family));
     }
+    for (const member of family.members) this.#lookAtEvents(member);
+  }
+
+  #lookAtEvents({ uid, view }: Member): void {
     for (const step of live(view)) {
       const { waitsFor } = step;
-      const key = attemptOf(step.id, step.attempt);
+      const key = attemptOf(uid, step.id, step.attempt);
       if (waitsFor?.kind !== 'event' || this.#left.has(key)) continue;
       // The step may be just about to take it; if its filter does not, the question comes again.
-      if (Date.now() - (this.#answered.get(step.id) ?? 0) < TAKEN_WITHIN_MS) continue;
-      this.#ask(key, key, () => this.#askEvent(step, waitsFor.name));
+      if (Date.now() - (this.#answered.get(key) ?? 0) < TAKEN_WITHIN_MS) continue;
+      this.#ask(key, key, () => this.#askEvent(key, step, waitsFor.name));
     }
   }
 
   /** Whether nothing will ever happen unless somebody decides, and nobody does. */
-  isStuck(view: RunView): boolean {
+  isStuck(family: Family): boolean {
     if (this.#asking) return false;
-    const steps = live(view);
     const left = new Set(this.#left.values());
-    return steps.length > 0 && steps.every(({ id, attempt }) => left.has(attemptOf(id, attempt)));
+    return family.members.every((member) => {
+      const steps = live(member.view);
+      const isLeft = ({ id, attempt }: StepView): boolean =>
+        left.has(attemptOf(member.uid, id, attempt)) ||
+        family.hasAsked(member, (asker) => topOf(asker.step) === id && asker.attempt === attempt);
+      return steps.length > 0 && steps.every(isLeft);
+    });
   }
 
   /** Resolves when no question is open any more. */
@@ -111,13 +121,14 @@ export class Decider {
     });
   }
 
-  async #askDecision(approval: ApprovalRecord): Promise<boolean> {
+  async #askDecision(approval: ApprovalRecord, { members }: Family): Promise<boolean> {
     const { terminal, interrupted } = this.#options;
-    const { step, message, policy, expiresAt, call, question } = approval;
+    const { run, step, message, policy, expiresAt, call, question } = approval;
+    const asker = members.find(({ uid }) => uid === run.uid)?.name;
     const now = Date.now();
     const until = expiresAt === undefined ? [] : [`  until ${time(expiresAt, now)}`];
     const lines = [
-      `${step} asks for a decision:`,
+      `${asker === undefined ? step : `${step} of ${asker}`} asks for a decision:`,
       ...message
         .trimEnd()
         .split('\n')
@@ -131,7 +142,7 @@ export class Decider {
     return verdict !== undefined;
   }
 
-  async #askEvent(step: StepView, name: string): Promise<boolean> {
+  async #askEvent(key: string, step: StepView, name: string): Promise<boolean> {
     const { terminal, interrupted, signal } = this.#options;
     const given = await askPayload(terminal, {
       lines: [`${step.id} waits for the event ${name}.`],
@@ -140,7 +151,7 @@ export class Decider {
     });
     if (!given) return false;
     await this.publish(name, given.payload);
-    this.#answered.set(step.id, Date.now());
+    this.#answered.set(key, Date.now());
     return true;
   }
 
@@ -157,8 +168,8 @@ function live(view: RunView): StepView[] {
   return [...view.all.values()].filter((step) => isLive(step) && !step.children.some(isLive));
 }
 
-function attemptOf(step: string, attempt: number): string {
-  return `${step}/${attempt}`;
+function attemptOf(run: string, step: string, attempt: number): string {
+  return `${run}/${step}/${attempt}`;
 }
 
 /** draft of draft/3, which is a part that its agent has handed to another one. */

@@ -3,8 +3,9 @@ import { UsageError } from '../errors.ts';
 import { sentence } from '../terminal/sentences.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { treeLines } from '../terminal/tree.ts';
-import { isOver, look, type RunView } from '../terminal/view.ts';
+import { isOver, type RunView } from '../terminal/view.ts';
 import type { Decider } from './decider.ts';
+import { Family, lookAt, type MemberEvent } from './family.ts';
 import type { Session } from './session.ts';
 
 export type Ending = 'over' | 'undecided' | 'interrupted' | 'terminated';
@@ -25,44 +26,65 @@ export interface FollowOptions {
 /** Drawing more often would only cost. */
 const FRAME_MS = 100;
 const LOOK_MS = 500;
+/** Of a run that this one has asked for. */
+const CHILD_ROWS = 8;
 /** A run that stands still may be between two steps: this many looks in a row must see it so. */
 const STILL_LOOKS = 3;
 
 export async function follow(options: FollowOptions): Promise<Ending> {
   const { session, terminal, view, decider, events, signals } = options;
+  const family = new Family(session, view);
   let still = 0;
   let published = false;
   for (;;) {
     const news = await session.next(terminal.redraws && !options.quiet ? FRAME_MS : LOOK_MS);
-    for (const event of news) {
-      look(view, event);
-      if (!terminal.redraws && !options.quiet && event.seq > session.before) note(terminal, sentence(view, event));
+    const told = await family.takeIn(news);
+    for (const one of told) {
+      lookAt(one);
+      if (!terminal.redraws && !options.quiet) note(terminal, said(options, one));
     }
-    draw(options);
+    draw(options, family);
     if (isOver(view)) return 'over';
     if (signals.ending) return signals.ending;
     if (!published && view.startedAt !== undefined) {
       published = true;
       for (const { name, payload } of events) await decider.publish(name, payload);
     }
-    await decider.look(view);
-    still = news.length === 0 && decider.isStuck(view) ? still + 1 : 0;
-    if (still >= STILL_LOOKS && (await waits(session))) return 'undecided';
+    await decider.look(family);
+    still = told.length === 0 && decider.isStuck(family) ? still + 1 : 0;
+    if (still >= STILL_LOOKS && (await waits(session, family))) return 'undecided';
   }
 }
 
-async function waits({ store, uid }: Session): Promise<boolean> {
-  return (await store.projection(uid))?.status.phase === 'Waiting';
+/** Whoever has asked for another run is at work for as long as that waits. */
+async function waits({ store }: Session, family: Family): Promise<boolean> {
+  for (const member of family.members) {
+    const phase = (await store.projection(member.uid))?.status.phase;
+    if (phase !== 'Waiting' && !family.hasAsked(member)) return false;
+  }
+  return true;
+}
+
+/** What was said before is not said again. */
+function said({ session, view }: FollowOptions, { member, event }: MemberEvent): string | undefined {
+  const { name } = member;
+  if (name === undefined) return event.seq > session.before ? sentence(view, event) : undefined;
+  return event.at >= session.openedAt ? sentence(member.view, event, { name, since: view.startedAt }) : undefined;
 }
 
 function note(terminal: Terminal, text: string | undefined): void {
   if (text !== undefined) terminal.note(text);
 }
 
-function draw({ terminal, view, title, quiet, colour }: FollowOptions): void {
+function draw({ terminal, view, title, quiet, colour }: FollowOptions, { members }: Family): void {
   if (!terminal.redraws || quiet) return;
   const { rows } = terminal.screen.size;
-  terminal.draw(treeLines(view, title, { now: Date.now(), rows, colour }));
+  const now = Date.now();
+  const below = members.flatMap(({ name, view: child }) =>
+    name === undefined ? [] : treeLines(child, name, { now, rows: CHILD_ROWS, colour }),
+  );
+  const shown = below.slice(0, Math.floor(rows / 2));
+  terminal.draw([...treeLines(view, title, { now, rows: rows - shown.length, colour }), ...shown]);
 }
 
 /** Ctrl-C cancels the run; once more, or SIGTERM, leaves it as it is. */

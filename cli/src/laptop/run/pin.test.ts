@@ -92,9 +92,19 @@ ${api}\nkind: Workflow\nmetadata: {name: outer}\nspec: {steps: [{name: a, agent:
     expect(run.tools?.[0]?.spec.mcp).toEqual({ url: 'http://localhost:9/mcp' });
   });
 
-  test('but not with a Tool that runs a Workflow, and says what to do instead', () => {
-    const offered = `${workflow('outer', '{name: a, tool: {name: report}}')}---\n${api}\nkind: Tool\nmetadata: {name: report}\nspec: {workflow: {name: outer}}\n`;
-    expect(() => pinned(offered, outer)).toThrow(/Tool report runs a Workflow.*call the Workflow in a step/);
+  test('with the Workflows that Tools run, and all that these name; even one that runs itself', () => {
+    const tool = (name: string, runs: string) =>
+      `---\n${api}\nkind: Tool\nmetadata: {name: ${name}}\nspec: {workflow: {name: ${runs}}}\n`;
+    const report = `---\n${api}\nkind: Workflow\nmetadata: {name: report}\nspec: {steps: [{name: c, workflow: {name: inner}}, {name: w, agent: {name: writer, prompt: Go}}, {name: again, tool: {name: report}}]}\n`;
+    const offered = workflow('outer', '{name: a, tool: {name: report}}') + tool('report', 'report');
+    expect(() => pinned(offered, outer)).toThrow(/Workflow report is not among these manifests/);
+    expect(() => pinned(offered + report, outer)).toThrow(/step train of inner runs the container trainer:1/);
+    const { pinned: run } = pinned(offered + report, { ...outer, stubs: { train: 1 } });
+    expect(run.workflows).toEqual({});
+    expect(run.toolWorkflows).toMatchObject([
+      { object: { metadata: { name: 'report' } }, workflows: { inner: { steps: [{ value: 1 }] } } },
+    ]);
+    expect(run.agents.map(({ metadata }) => metadata.name)).toEqual(['writer']);
   });
 
   test('with agents asked in this process wherever a cluster would ask them, and devices left out with a warning', () => {

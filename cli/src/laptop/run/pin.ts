@@ -46,6 +46,8 @@ export interface Pinned {
   models: Model[];
   /** What the agents may use, and the steps call. */
   tools?: Tool[];
+  /** What those of the Tools that are Workflows run. */
+  toolWorkflows?: PinnedWorkflow[];
   /** What the agents may search, and the ConfigMaps of that, by name. */
   knowledge?: PinnedKnowledge[];
   configMaps?: Record<string, ConfigMap>;
@@ -54,6 +56,12 @@ export interface Pinned {
   input?: unknown;
   limits?: RunLimits;
   requestedBy?: string;
+}
+
+export interface PinnedWorkflow {
+  object: Workflow;
+  /** All that its steps call, directly or not, by name. */
+  workflows: Record<string, WorkflowSpec>;
 }
 
 export interface PinOptions {
@@ -72,8 +80,7 @@ export function pin(catalog: Catalog, target: Target, options: PinOptions): { pi
   const warnings: string[] = [];
   for (const manifest of target.manifests) search.sound(manifest);
   const called = search.workflows(target.workflow);
-  const specs = [target.workflow, ...called.map(({ object }) => object.spec)];
-  const agents = search.agents(specs, options.served);
+  const { specs, agents, offered } = search.reached([target.workflow, ...called.map(specOf)], options);
   const knowledge = search.knowledge(agents, options.env);
   const models = search.models(agents, knowledge, options.env);
   const tools = search.tools(agents, specs, options.env).map((tool) => search.served(tool, options.servers));
@@ -86,7 +93,13 @@ export function pin(catalog: Catalog, target: Target, options: PinOptions): { pi
   const local = (spec: WorkflowSpec, name: string) => localized(spec, name, options.stubs, search.obstacles, warnings);
   // What is malformed cannot be looked at any closer.
   const workflow = search.obstacles.length > 0 ? target.workflow : local(target.workflow, target.subject);
-  const workflows = Object.fromEntries(called.map(({ name, object }) => [name, local(object.spec, name)]));
+  const localAll = (all: Found<Workflow>[]) =>
+    Object.fromEntries(all.map((one) => [one.name, local(specOf(one), one.name)]));
+  const workflows = localAll(called);
+  const toolWorkflows = offered.map(({ name, object }) => ({
+    object: { ...object, metadata: asCreated(object, target.namespace), spec: local(object.spec, name) },
+    workflows: localAll(search.workflows(object.spec)),
+  }));
   if (search.obstacles.length > 0) throw new UsageError([...new Set(search.obstacles)].join('\n'));
   const { namespace, subject, input, limits, requestedBy } = target;
   const pinned: Pinned = {
@@ -95,8 +108,11 @@ export function pin(catalog: Catalog, target: Target, options: PinOptions): { pi
     workflow,
     workflows,
     agents: agents.map(({ object }) => object),
-    models: models.map(({ object }) => ({ ...object, metadata: asCreated(object) })),
-    ...(tools.length > 0 && { tools: tools.map(({ object }) => ({ ...object, metadata: asCreated(object) })) }),
+    models: models.map(({ object }) => ({ ...object, metadata: asCreated(object, target.namespace) })),
+    ...(tools.length > 0 && {
+      tools: tools.map(({ object }) => ({ ...object, metadata: asCreated(object, target.namespace) })),
+    }),
+    ...(toolWorkflows.length > 0 && { toolWorkflows }),
     ...pinnedKnowledge(catalog, knowledge),
     ...(budgets.length > 0 && { budgets: budgets.map(({ object }) => object) }),
     ...(input !== undefined && { input }),
@@ -107,7 +123,10 @@ export function pin(catalog: Catalog, target: Target, options: PinOptions): { pi
 }
 
 /** What the API server adds to an object. */
-function asCreated({ kind, metadata: { name, namespace = '' } }: Model | Tool | Knowledge): Model['metadata'] {
+function asCreated(
+  { kind, metadata: { name } }: Model | Tool | Knowledge | Workflow,
+  namespace: string,
+): Model['metadata'] {
   const creationTimestamp = new Date().toISOString();
   return {
     name,
@@ -129,7 +148,7 @@ function pinnedKnowledge(
   );
   return {
     knowledge: knowledge.map(({ object, namespace, document }) => ({
-      object: { ...object, metadata: { ...asCreated(object), namespace } },
+      object: { ...object, metadata: asCreated(object, namespace) },
       file: document.file === '-' ? '-' : resolve(document.file),
     })),
     configMaps: Object.fromEntries(
@@ -142,6 +161,8 @@ function pinnedKnowledge(
 }
 
 type Found<Kind> = Manifest & { object: Kind };
+
+const specOf = ({ object }: Found<Workflow>): WorkflowSpec => object.spec;
 
 /** Finds what a run names, and gathers what stands in its way. */
 class Search {
@@ -171,6 +192,23 @@ class Search {
       if (workflow) queue.push(...calledWorkflows(workflow.object.spec));
     }
     return [...found.values()].filter((one) => one !== undefined);
+  }
+
+  /** Agents, and Workflows that Tools run: either may have Tools that run more of them. */
+  reached(own: readonly WorkflowSpec[], { served, env }: PinOptions) {
+    const specs = [...own];
+    const offered = new Map<string, Found<Workflow> | undefined>();
+    for (;;) {
+      const agents = this.agents(specs, served);
+      const names = this.tools(agents, specs, env).flatMap(({ object }) => object.spec.workflow?.name ?? []);
+      const fresh = [...new Set(names)].filter((name) => !offered.has(name));
+      if (fresh.length === 0) return { specs, agents, offered: [...offered.values()].flatMap((one) => one ?? []) };
+      for (const name of fresh) {
+        const workflow = this.#find('Workflow', name, 'add -f with its file, for a Tool runs it');
+        offered.set(name, workflow);
+        if (workflow) specs.push(workflow.object.spec, ...this.workflows(workflow.object.spec).map(specOf));
+      }
+    }
   }
 
   /** Those that the steps ask, and whom these ask, but for those that somebody else serves. */
@@ -254,10 +292,6 @@ class Search {
         this.obstacles.push(missingToolKey(tool.object, ref));
       const refusal = notOnLaptop(tool?.object.spec.builtin?.code ?? {});
       if (refusal !== undefined) this.obstacles.push(`Tool ${name}: ${refusal}`);
-      if (tool?.object.spec.workflow)
-        this.obstacles.push(
-          `Tool ${name} runs a Workflow, each call in a Run of its own, which clusters alone do: take it out, or call the Workflow in a step`,
-        );
       return tool ?? [];
     });
   }

@@ -8,6 +8,7 @@ import { laptopStore, openOutputCache } from '../history/laptop-store.ts';
 import { openSharedLedger, withLedger } from '../history/shared-ledger.ts';
 import { openKnowledgeStores, withKnowledge, type KnowledgeStores } from '../history/knowledge-stores.ts';
 import { startAgentHost } from './agent-host.ts';
+import { startChildRuns, type ChildRun } from './child-runs.ts';
 import { createLaptopKnowledge, type PinnedKnowledge } from './knowledge.ts';
 
 export interface SessionOptions {
@@ -24,6 +25,10 @@ export interface Session {
   uid: string;
   /** How many events there were before. */
   before: number;
+  /** Milliseconds since 1970. */
+  openedAt: number;
+  /** Runs that this one asks for, one through the other. */
+  children(): readonly ChildRun[];
   /** Events after those that were given before; waits up to so many milliseconds for the first. */
   next(milliseconds: number): Promise<StoredEvent[]>;
   /** Stops at once what can be taken up again later. */
@@ -36,6 +41,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const cache = openOutputCache(join(history, 'cache.db'));
   const own = openSqliteStore(folder.store);
   const { namespace, agents, models, tools = [], budgets = [], knowledge = [], configMaps = {} } = record.pinned;
+  const { toolWorkflows = [] } = record.pinned;
   const ledger = budgets.length > 0 ? openSharedLedger(join(history, 'ledger.db')) : undefined;
   const alone = laptopStore(own, cache, await readFork(folder));
   const counted = ledger ? withLedger(alone, ledger) : alone;
@@ -47,6 +53,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const host = await startAgentHost({
     ...{ namespace, agents, models, tools, budgets, served, secret, store, logger },
     knowledge: knowledge.map(({ object }) => object),
+    workflows: toolWorkflows.map(({ object }) => object),
     ready: (agent) => documents.ready(agent),
   });
   await store.submitRun(submissionOf(record));
@@ -57,15 +64,19 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     // It is in this process: what it cannot do now it cannot do later.
     limits: { gatewayPatience: 1_000 },
   });
+  const children = toolWorkflows.length > 0 ? startChildRuns({ store, toolWorkflows, logger }) : undefined;
   const reader = new Reader(store, record.uid);
   return {
     store,
     uid: record.uid,
     before,
+    openedAt: Date.now(),
+    children: () => children?.known() ?? [],
     next: (milliseconds) => reader.next(milliseconds),
     close: async () => {
       stopping.abort();
       reader.close();
+      await children?.close();
       await engine.stopped;
       await documents.close();
       await host.close();

@@ -19,12 +19,17 @@ interface Data {
 /**
  * Undefined for what only machinery cares for.
  * @param view that has seen the event already
+ * @param of another run that asked for this one: how this one is called, and when the other began
  */
-export function sentence(view: RunView, event: StoredEvent): string | undefined {
+export function sentence(
+  view: RunView,
+  event: StoredEvent,
+  of?: { name: string; since: number | undefined },
+): string | undefined {
   const said = sayStep(view, event) ?? sayRun(view, event);
   if (said === undefined) return undefined;
-  const since = event.at - (view.startedAt ?? event.at);
-  return `${`+${(since / 1000).toFixed(2)}s`.padStart(9)}  ${said}`;
+  const since = event.at - ((of ? of.since : view.startedAt) ?? event.at);
+  return `${`+${(since / 1000).toFixed(2)}s`.padStart(9)}  ${of ? `${of.name}: ` : ''}${said}`;
 }
 
 function sayRun({ startedAt = 0, cost }: RunView, { type, at, data }: StoredEvent): string | undefined {
