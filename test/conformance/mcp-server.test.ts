@@ -43,8 +43,9 @@ beforeAll(async () => {
   const logger = pino({ level: 'silent' });
   server = createServer({ triggers: none, secrets: none, runs: none, store, logger, mcp });
   // The suite has no token to show.
-  server.app.addHook('onRequest', async ({ headers }) => {
+  server.app.addHook('onRequest', ({ headers }, _reply, proceed) => {
     headers.authorization ??= 'Bearer suite';
+    proceed();
   });
   url = `${await server.listen({ host: '127.0.0.1', port: 0 })}/mcp/team`.replace('127.0.0.1', 'localhost');
 });

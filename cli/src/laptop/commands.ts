@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { exits, UsageError } from './errors.ts';
-import type { HistoryOptions, Output, RunOptions } from './options.ts';
+import type { HistoryOptions, McpOptions, Output, RunOptions } from './options.ts';
 import type { Terminal } from './terminal/terminal.ts';
 import type { ValidateOptions } from './validate.ts';
 
@@ -21,6 +21,7 @@ const STORE = 'folder of the history (default: $KADRE_STORE, or kadre below $XDG
 export function addLaptopCommands(program: Command): void {
   addRun(program);
   addValidate(program);
+  addMcp(program);
   program
     .command('runs')
     .description('List the runs of this machine, the latest first.')
@@ -113,6 +114,23 @@ function addValidate(program: Command): void {
       carryOut(async (terminal) => {
         const { validate } = await import('./validate.ts');
         return validate(options, terminal);
+      }),
+    );
+}
+
+function addMcp(program: Command): void {
+  program
+    .command('mcp')
+    .description(
+      'Offer the Workflows and Agents that are labelled kadre.dev/offer: mcp to an MCP client, on standard input and output.',
+    )
+    .addOption(list('-f, --file <path>', 'manifests: a file, or a folder with all below it').makeOptionMandatory())
+    .option('-n, --namespace <name>', 'namespace of manifests that name none', 'default')
+    .option('--store <dir>', STORE)
+    .action((options: McpOptions) =>
+      carryOut(async (terminal) => {
+        const { mcp } = await import('./mcp/mcp.ts');
+        return mcp(options, terminal);
       }),
     );
 }

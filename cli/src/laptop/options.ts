@@ -28,4 +28,9 @@ export interface RunOptions extends HistoryOptions {
   replay?: string;
 }
 
+export interface McpOptions extends HistoryOptions {
+  file: string[];
+  namespace: string;
+}
+
 export type Output = 'text' | 'json' | 'yaml';

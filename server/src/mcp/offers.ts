@@ -3,6 +3,8 @@ import type { Agent, Workflow } from '@kadre/crds';
 import type { RequestedRun } from '@kadre/store';
 import type { McpSource } from './options.ts';
 
+export type Offered = Pick<McpSource, 'workflows' | 'agents'>;
+
 export interface Offer {
   name: string;
   description: string;
@@ -20,7 +22,7 @@ const PROMPT = {
 } as const;
 
 /** By name. A Workflow that takes no object cannot be a tool. */
-export function offersOf(source: McpSource, namespace: string): Offer[] {
+export function offersOf(source: Offered, namespace: string): Offer[] {
   const offers = [
     ...source.workflows.list(namespace).flatMap(ofWorkflow),
     ...source.agents.list(namespace).map(ofAgent),

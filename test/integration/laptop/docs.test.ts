@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Laptop, ROOT } from './kadre.ts';
 
-const pages = ['docs/laptop.md', 'docs/tools.md', 'docs/knowledge.md'];
+const pages = ['docs/laptop.md', 'docs/tools.md', 'docs/knowledge.md', 'docs/mcp.md'];
 const textOf = (page: string): string => readFileSync(join(ROOT, page), 'utf8');
 const boxesIn = (text: string, language: string): string[] =>
   [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))].map(([, box = '']) => box);
