@@ -162,7 +162,7 @@ describe('an answer that never came', () => {
     '(cut off %s) is owned up to when there is no time to ask again, and the log tells',
     async (fate, types) => {
       const store = await impatient();
-      judgeFirst(fate, 'FROM append(');
+      judgeFirst(fate, 'FROM append_and_withdraw(');
       await expect(store.append('u1', 0, [event('A')])).rejects.toThrow(StoreInterruptedError);
       expect((await store.events('u1')).map(({ type }) => type)).toEqual(types);
       await store.close();
@@ -182,7 +182,7 @@ describe('an answer that never came', () => {
   test('from a server that fell silent is not waited for without end', async () => {
     const store = await throughProxy(freshSchema(), { statementTimeout: 300 });
     await store.submitRun(submission('u1'));
-    judgeFirst('silence', 'FROM append(');
+    judgeFirst('silence', 'FROM append_and_withdraw(');
     await store.append('u1', 0, [event('A')]);
     expect(await store.events('u1')).toHaveLength(1);
     await store.close();
