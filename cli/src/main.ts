@@ -13,7 +13,8 @@ const controlPlaneCommands: Record<CommandName, string> = {
   operator: 'Run the operator alone, which needs a store in PostgreSQL: manifests become objects, Runs become work.',
   engine: 'Run an engine alone, which needs a store in PostgreSQL: it carries out runs.',
   gateway: 'Run the gateway alone, which needs a store in PostgreSQL: agents reach their models through it.',
-  server: 'Run the server alone, which needs a store in PostgreSQL: it takes webhooks.',
+  server:
+    'Run the server alone, which needs a store in PostgreSQL: it takes webhooks, and offers what it may over MCP.',
 };
 
 /** What a command needs is loaded when it is given: looking at a run must not wait for a Kubernetes client. */
