@@ -202,7 +202,7 @@ describe.each<[string, (at?: string) => Promise<AnyClient>]>([
     gone.abort();
     await client.close();
     await lost;
-    await eventually('it is cancelled', async () => field(await slowRunBut(known), 'spec.cancel') === true);
+    await eventually('it is cancelled', async () => field(await slowRunBut(known), 'status.phase') === 'Cancelled');
   }, 15_000);
 
   test('is told when the server stops, which waits for no Run', async () => {
@@ -217,7 +217,7 @@ describe.each<[string, (at?: string) => Promise<AnyClient>]>([
     await stopping.close();
     expect(await calling).toMatch(/The server stops: call again/);
     await client.close();
-    await eventually('it is cancelled', async () => field(await slowRunBut(known), 'spec.cancel') === true);
+    await eventually('it is cancelled', async () => field(await slowRunBut(known), 'status.phase') === 'Cancelled');
   }, 15_000);
 });
 
