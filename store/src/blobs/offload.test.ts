@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describeStore, submission } from '../describe-store.ts';
+import { submission } from '../describe-store.ts';
 import { openSqliteStore } from '../sqlite/sqlite-store.ts';
 import type { JobRequest, Store } from '../store.ts';
 import { BlobDamagedError, BlobMissingError, blobsIn, type Blobs } from './blobs.ts';
@@ -11,27 +11,6 @@ import { namesIn } from './describe-objects.ts';
 import { openFolder } from './folder.ts';
 import type { ObjectStore } from './objects.ts';
 import { collectBlobs, withBlobs } from './offload.ts';
-
-// With nothing inline, whatever the contract writes goes through a blob.
-describeStore('a store with all payloads in blobs', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'kadre-offload-'));
-  const path = join(folder, 'kadre.db');
-  const blobs = blobsIn(await openFolder(join(folder, 'blobs')));
-  const open = (): Store => withBlobs(openSqliteStore(path), blobs, { inlineBytes: 0 });
-  let store = open();
-  return {
-    store,
-    reopen: async () => {
-      await store.close();
-      return (store = open());
-    },
-    second: () => Promise.resolve(open()),
-    cleanUp: async () => {
-      await store.close();
-      await rm(folder, { recursive: true });
-    },
-  };
-});
 
 const DAY = 86_400_000;
 const large = { text: 'é'.repeat(1_000) };
