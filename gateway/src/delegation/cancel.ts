@@ -4,7 +4,8 @@ import type { Store } from '@kadre/store';
 import type { FastifyInstance } from 'fastify';
 import type { Caller } from '../access/caller.ts';
 import { held, type DoorServices } from '../doors/door.ts';
-import { invalidRequest, unavailable } from '../errors.ts';
+import { invalidRequest } from '../errors.ts';
+import { fromJournal } from '../journal/entries.ts';
 import { toolKey } from '../journal/tool-journal.ts';
 import { readArguments } from '../tools/arguments.ts';
 import type { Offers } from '../tools/offers.ts';
@@ -35,12 +36,7 @@ export function cancelling(api: FastifyInstance, services: CancelServices): void
 /** `false`: there was nothing to cancel. */
 async function cancel({ store, offers, delegations }: CancelServices, request: ToolRequest): Promise<boolean> {
   const { caller, asked, key, signal } = request;
-  const entry =
-    key &&
-    (await store.journalEntry(key).catch((cause: unknown) => {
-      throw unavailable('The journal cannot be read just now.', '1', cause);
-    }));
-  if (entry) return false;
+  if (key && (await fromJournal(store.journalEntry(key)))) return false;
   try {
     const offered = await offers.find(caller, asked, signal);
     if (!offered.delegation) return false;

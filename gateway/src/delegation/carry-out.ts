@@ -14,6 +14,7 @@ import { BoundedMap, delegatedClaims, mintStepToken, type StepClaims, type Store
 import { ToolError, type ToolCallRequest } from '@kadre/tools';
 import { Agent } from 'undici';
 import { unavailable } from '../errors.ts';
+import { fromJournal } from '../journal/entries.ts';
 import { stranger } from '../journal/taint.ts';
 import type { ToolJournal } from '../journal/tool-journal.ts';
 import type { AgentSource, Clock } from '../options.ts';
@@ -149,9 +150,7 @@ async function isTrusted({ source, store }: DelegationOptions, { metadata }: Too
   const spec = source.spec(metadata.namespace ?? '', metadata.name);
   if (!spec || spec.runtime?.image !== undefined) return false;
   const { run, step, attempt } = claims;
-  const entries = await store.journalOf(run, { step, attempt }).catch((cause: unknown) => {
-    throw unavailable('The journal cannot be read just now.', '1', cause);
-  });
+  const entries = await fromJournal(store.journalOf(run, { step, attempt }));
   return entries.some(({ kind }) => kind === 'model') && !entries.some(stranger);
 }
 

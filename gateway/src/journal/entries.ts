@@ -45,7 +45,7 @@ export function createEntries<Answer>(store: JournalStore, clock: Clock): BeginE
       resolve(undefined);
     };
     try {
-      const entry = await read(store, key);
+      const entry = await fromJournal(store.journalEntry(key));
       if (!entry) return { type: 'record', commit: (answer) => record(call, answer), end };
       if (entry.hash !== hash) throw diverged(key);
       end();
@@ -74,11 +74,26 @@ function numberOf(header: string | string[]): number {
   );
 }
 
-async function read(store: JournalStore, key: JournalKey): Promise<StoredEntry | undefined> {
+/** What the store has of the journal. Throws a 503. */
+export async function fromJournal<T>(read: Promise<T>): Promise<T> {
   try {
-    return await store.journalEntry(key);
+    return await read;
   } catch (cause) {
     throw unavailable('The journal cannot be read just now.', '1', cause);
+  }
+}
+
+/** Writes the answer down before anybody hears of it. `what`: such as The result. Throws a GatewayError. */
+export async function committed<Answer>(
+  entry: Extract<Entry<Answer>, { type: 'record' }>,
+  answer: Answer,
+  what: string,
+): Promise<void> {
+  try {
+    await entry.commit(answer);
+  } catch (cause) {
+    if (cause instanceof GatewayError) throw cause;
+    throw unavailable(`${what} could not be written into the journal, so it is withheld.`, '1', cause);
   }
 }
 

@@ -3,9 +3,9 @@
 import { CALL_HEADER, type ToolCall } from '@kadre/crds';
 import type { JournalKey, StepClaims, Store } from '@kadre/store';
 import { createHash } from 'node:crypto';
-import { invalidRequest, unavailable } from '../errors.ts';
+import { invalidRequest } from '../errors.ts';
 import type { Clock } from '../options.ts';
-import { createEntries, journalKey, type Entry, type JournalStore } from './entries.ts';
+import { createEntries, fromJournal, journalKey, type Entry, type JournalStore } from './entries.ts';
 import { isTainted, type KeptResult } from './taint.ts';
 
 export interface NumberedToolCall {
@@ -25,13 +25,7 @@ export function createToolJournal(store: JournalStore & Pick<Store, 'journalOf'>
   const begin = createEntries<KeptResult>(store, clock);
   return {
     begin: ({ key, asked, signal }) => begin({ key, hash: callHash(asked), kind: 'tool', signal }),
-    tainted: async (key, asked) => {
-      try {
-        return isTainted(await store.journalOf(key.run, key), key.call, asked);
-      } catch (cause) {
-        throw unavailable('The journal cannot be read just now.', '1', cause);
-      }
-    },
+    tainted: async (key, asked) => isTainted(await fromJournal(store.journalOf(key.run, key)), key.call, asked),
   };
 }
 

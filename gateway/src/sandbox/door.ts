@@ -7,8 +7,9 @@ import { createHash } from 'node:crypto';
 import type { Caller } from '../access/caller.ts';
 import { held, type DoorServices } from '../doors/door.ts';
 import { invalidRequest, unavailable } from '../errors.ts';
-import { createEntries, type Entry, type JournalStore } from '../journal/entries.ts';
+import { committed, createEntries, type JournalStore } from '../journal/entries.ts';
 import { toolKey } from '../journal/tool-journal.ts';
+import { idempotencyKey } from '../tools/request.ts';
 import { DEFAULT_SANDBOX, jobOf, runProgram, stopOf } from './programs.ts';
 
 type CodeDoorServices = Pick<DoorServices, 'clock' | 'limits' | 'closing'> & {
@@ -37,8 +38,8 @@ export function registerCode(api: FastifyInstance, services: CodeDoorServices): 
         return entry.answer.code;
       }
       try {
-        const result = await run(sandboxes, asked, { key, caller, signal });
-        await committed(entry, result);
+        const result = await run(sandboxes, asked, { id: http.id, key, caller, signal });
+        await committed(entry, { code: result }, 'The result');
         return result;
       } finally {
         entry.end();
@@ -64,12 +65,14 @@ const hashOf = ({ language, source, input, files, sandbox }: CodeCall): string =
     .digest('hex');
 
 interface Errand {
+  /** Of the request. */
+  id: string;
   key: JournalKey;
   caller: Caller;
   signal: AbortSignal;
 }
 
-async function run(host: SandboxHost, asked: CodeCall, { key, caller, signal }: Errand): Promise<CodeResult> {
+async function run(host: SandboxHost, asked: CodeCall, { id, key, caller, signal }: Errand): Promise<CodeResult> {
   const spec = asked.sandbox ?? DEFAULT_SANDBOX;
   const readied = jobOf(asked, spec, asked.timeoutMs);
   if ('problem' in readied) return { failure: { reason: 'CodeFailed', message: readied.problem } };
@@ -77,9 +80,7 @@ async function run(host: SandboxHost, asked: CodeCall, { key, caller, signal }: 
   try {
     const { end, stdout, stderr } = await runProgram(host, spec, readied.job, {
       caller: { namespace: caller.namespace, step: { run: uid, step, attempt, call } },
-      idempotencyKey: createHash('sha256')
-        .update(JSON.stringify([uid, step, attempt, call]))
-        .digest('hex'),
+      idempotencyKey: idempotencyKey({ id, key }),
       signal,
     });
     const failure = stopOf(end.reason, readied.job) ?? noOutput(end.outputProblem);
@@ -97,11 +98,3 @@ const noOutput = (problem: string | undefined) =>
   problem === undefined
     ? undefined
     : { reason: 'InvalidOutput' as const, message: `The output of the program is of no use: ${problem}` };
-
-async function committed(entry: Extract<Entry<{ code: CodeResult }>, { type: 'record' }>, code: CodeResult) {
-  try {
-    await entry.commit({ code });
-  } catch (cause) {
-    throw unavailable('The result could not be written into the journal, so it is withheld.', '1', cause);
-  }
-}

@@ -1,5 +1,5 @@
 // One program in one sandbox, and what came of it.
-import { quantityValue, type CodeCall, type FailureReason, type SandboxSpec } from '@kadre/crds';
+import { quantityValue, sandboxSpec, type CodeCall, type FailureReason, type SandboxSpec } from '@kadre/crds';
 import {
   DEFAULT_SANDBOX_LIMITS,
   sandboxJob,
@@ -10,7 +10,7 @@ import {
   type SandboxJob,
 } from '@kadre/sandbox';
 
-export const DEFAULT_SANDBOX: SandboxSpec = { memory: '256Mi', cpu: '500m' };
+export const DEFAULT_SANDBOX: SandboxSpec = sandboxSpec.parse({});
 
 export interface Ran {
   end: SandboxEnd;

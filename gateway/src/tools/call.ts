@@ -11,8 +11,7 @@ import {
 } from '@kadre/tools';
 import type { Caller } from '../access/caller.ts';
 import type { Delegations } from '../delegation/carry-out.ts';
-import { GatewayError, unavailable } from '../errors.ts';
-import type { Entry } from '../journal/entries.ts';
+import { committed, type Entry } from '../journal/entries.ts';
 import type { KeptResult } from '../journal/taint.ts';
 import { toolKey, type ToolJournal } from '../journal/tool-journal.ts';
 import { hasApprovers, UndecidedError, type Approvals } from './approvals.ts';
@@ -60,7 +59,7 @@ export function createCallTool(services: ToolCallServices): CallTool {
         return { result: entry.answer.tool, replayed: true };
       }
       const result = await attempt(services, request, watched);
-      if (entry) await committed(entry, result);
+      if (entry) await committed(entry, { tool: result }, 'The result');
       watched.seen.outcome = outcomeOf(result);
       if (result.reason) watched.seen.reason = result.reason;
       return { result, replayed: false };
@@ -74,15 +73,6 @@ export function createCallTool(services: ToolCallServices): CallTool {
       watched.end();
     }
   };
-}
-
-async function committed(entry: Extract<Entry<KeptResult>, { type: 'record' }>, result: ToolResult): Promise<void> {
-  try {
-    await entry.commit({ tool: result });
-  } catch (cause) {
-    if (cause instanceof GatewayError) throw cause;
-    throw unavailable('The result could not be written into the journal, so it is withheld.', '1', cause);
-  }
 }
 
 async function attempt(

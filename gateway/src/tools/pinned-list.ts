@@ -2,8 +2,7 @@
 // what a model is offered is a part of that: also if a server offers something else by now, or nothing.
 import type { ToolList } from '@kadre/crds';
 import type { StepClaims } from '@kadre/store';
-import { GatewayError, unavailable } from '../errors.ts';
-import { createEntries, type JournalStore } from '../journal/entries.ts';
+import { committed, createEntries, type JournalStore } from '../journal/entries.ts';
 import { LIST_CALL } from '../journal/taint.ts';
 import type { Clock } from '../options.ts';
 
@@ -24,15 +23,10 @@ export function createPinnedList(store: JournalStore, clock: Clock): PinnedList 
     if (entry.type === 'replay') return entry.answer.list;
     try {
       const list = await ask();
-      await entry.commit({ list }).catch(withheld);
+      await committed(entry, { list }, 'The list of tools');
       return list;
     } finally {
       entry.end();
     }
   };
-}
-
-function withheld(cause: unknown): never {
-  if (cause instanceof GatewayError) throw cause;
-  throw unavailable('The list of tools could not be written into the journal, so it is withheld.', '1', cause);
 }

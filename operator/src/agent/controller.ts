@@ -1,7 +1,7 @@
 // Keeps what an Agent consists of as its spec says.
 import { by, httpRoute } from '../caches.ts';
 import { joinKey, splitKey, watching, type Cache, type KubeObject } from '../kube/index.ts';
-import { isRefusal, namesakes } from '../namesakes.ts';
+import { isRefusal, namesakes, ownChildren, owning } from '../children.ts';
 import { childrenOf, decideAgent, rejectedAgent } from './decide.ts';
 import { labels, type Agent } from '@kadre/crds';
 import type { AgentSnapshot } from './observe.ts';
@@ -15,7 +15,7 @@ export function registerAgentController(context: Context): void {
     for: agents,
     concurrency: 8,
     watches: [
-      ...[...caches.children, caches.routes].map((cache) => watching(cache, owningAgents)),
+      ...[...caches.children, caches.routes].map((cache) => watching(cache, owning('Agent'))),
       watching(caches.pods, servedAgents),
       watching(caches.models, ({ metadata }) => keysBy(agents, by.model, joinKey(metadata.namespace, metadata.name))),
       watching(caches.tools, ({ metadata }) => keysBy(agents, by.tool, joinKey(metadata.namespace, metadata.name))),
@@ -58,10 +58,7 @@ async function observeAgent(context: Context, agent: Readonly<Agent>): Promise<A
     tools: tools.flatMap(({ name: tool }) => caches.tools.get(namespace, tool) ?? []),
     knowledge: (agent.spec.knowledge ?? []).flatMap((one) => caches.knowledges.get(namespace, one.name) ?? []),
     others: agents.flatMap(({ name: other }) => caches.agents.get(namespace, other) ?? []),
-    // Owner references across namespaces mean nothing.
-    children: owners
-      .flatMap((cache) => cache.byIndex(by.owner, uid))
-      .filter(({ metadata }) => metadata.namespace === namespace),
+    children: ownChildren(owners, agent.metadata),
     pods: caches.pods.byIndex(by.agent, joinKey(namespace, name)),
     routes,
     foreign: [],
@@ -86,12 +83,6 @@ async function isAccountMissing({ manager }: Context, agent: Readonly<Agent>): P
   if (name === undefined) return false;
   const namespace = agent.metadata.namespace ?? '';
   return (await manager.client.get({ apiVersion: 'v1', kind: 'ServiceAccount', namespace, name })) === undefined;
-}
-
-/** By name and not by UID: an agent made anew waits for the children of its predecessor to go. */
-function owningAgents({ metadata }: Readonly<KubeObject>): string[] {
-  const owners = metadata.ownerReferences ?? [];
-  return owners.filter(({ kind }) => kind === 'Agent').map(({ name }) => joinKey(metadata.namespace, name));
 }
 
 function servedAgents({ metadata }: Readonly<KubeObject>): string[] {

@@ -9,7 +9,7 @@ import { isTrue, type Pod } from '../build/wire.ts';
 import { by } from '../caches.ts';
 import type { Context } from '../context.ts';
 import { isConflict, isNotFound, splitKey, watching } from '../kube/index.ts';
-import { isRefusal } from '../namesakes.ts';
+import { isRefusal } from '../children.ts';
 import { polling } from '../polling.ts';
 import { decidePool, type PoolDecision } from './decide.ts';
 import { desiredPod, desiredPolicy, imageOf, placeOf, type PoolIdentity } from './desired/pod.ts';

@@ -1,7 +1,7 @@
 import { labels, type Tool } from '@kadre/crds';
 import { by } from '../caches.ts';
 import { joinKey, keyOf, splitKey, watching, type KubeObject } from '../kube/index.ts';
-import { isRefusal, namesakes } from '../namesakes.ts';
+import { isRefusal, namesakes, ownChildren, owning } from '../children.ts';
 import { workflowExecutor } from '@kadre/tools';
 import { decideTool, rejectedTool } from './decide.ts';
 import { observeTool } from './observe.ts';
@@ -28,7 +28,7 @@ export function registerToolController(context: Context, pools: SandboxPools): v
     for: caches.tools,
     concurrency: CONCURRENCY,
     watches: [
-      ...caches.children.map((cache) => watching(cache, owningTools)),
+      ...caches.children.map((cache) => watching(cache, owning('Tool'))),
       watching(caches.pods, servedTools),
       watching(caches.workflows, ({ metadata }) =>
         caches.tools.byIndex(by.workflow, joinKey(metadata.namespace, metadata.name)).map(keyOf),
@@ -71,18 +71,9 @@ export function registerToolController(context: Context, pools: SandboxPools): v
 
 async function observeServer({ manager, caches, settings }: Context, tool: Tool): Promise<ServerParts> {
   const { namespace = '', name, uid } = tool.metadata;
-  // Owner references across namespaces mean nothing.
-  const children = caches.children
-    .flatMap((cache) => cache.byIndex(by.owner, uid))
-    .filter(({ metadata }) => metadata.namespace === namespace);
+  const children = ownChildren(caches.children, tool.metadata);
   const pods = caches.pods.byIndex(by.tool, joinKey(namespace, name));
   return { children, pods, foreign: await namesakes(manager, uid, serverChildren(tool, settings), children) };
-}
-
-/** By name and not by UID: a Tool made anew waits for the children of its predecessor to go. */
-function owningTools({ metadata }: Readonly<KubeObject>): string[] {
-  const owners = metadata.ownerReferences ?? [];
-  return owners.filter(({ kind }) => kind === 'Tool').map(({ name }) => joinKey(metadata.namespace, name));
 }
 
 function servedTools({ metadata }: Readonly<KubeObject>): string[] {

@@ -1,6 +1,22 @@
-// What the API server has to say about children that are to be made.
+// Children of an object: those that there are, whose they are, and what the API server has to say about those to be made.
 import { childKey, refOf } from './build/wanted.ts';
-import { isInvalid, KubeError, type KubeObject, type Manager } from './kube/index.ts';
+import { by } from './caches.ts';
+import { isInvalid, joinKey, KubeError, type Cache, type KubeObject, type Manager } from './kube/index.ts';
+
+export function ownChildren(caches: Cache[], { uid, namespace }: KubeObject['metadata']): KubeObject[] {
+  // Owner references across namespaces mean nothing.
+  return caches
+    .flatMap((cache) => cache.byIndex(by.owner, uid ?? ''))
+    .filter(({ metadata }) => metadata.namespace === namespace);
+}
+
+/** Keys of the owners, by name and not by UID: an object made anew waits for the children of its predecessor to go. */
+export const owning =
+  (kind: string) =>
+  ({ metadata }: Readonly<KubeObject>): string[] =>
+    (metadata.ownerReferences ?? [])
+      .filter((owner) => owner.kind === kind)
+      .map(({ name }) => joinKey(metadata.namespace, name));
 
 /**
  * Children that are yet to be made, but whose names others took. The caches hold only what Kadre made, so the API server
